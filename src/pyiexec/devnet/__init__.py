@@ -1,0 +1,1 @@
+"""One local network composed of all parts."""

@@ -1,0 +1,69 @@
+"""The one error type, and the catalogue of everything that can go wrong.
+
+Each code says once what to do about it and whether trying again helps; a raise site adds what happened. Services turn
+the code into an HTTP status, the CLI prints cause and remedy.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Entry(NamedTuple):
+    """What the catalogue knows of a code."""
+
+    remedy: str
+    retry: bool = False
+    http_status: int = 400
+
+
+#: Every code, in alphabetical order. `docs/errors.md` is checked against it.
+CATALOGUE: dict[str, Entry] = {
+    "ARTIFACT_MISSING": Entry("Run `make contracts` to compile the contracts.", http_status=500),
+    "BAD_ADDRESS": Entry("Give an address of 0x and 40 hexadecimal digits."),
+    "BAD_BYTES32": Entry("Give 0x and 64 hexadecimal digits."),
+    "BAD_HEX": Entry("Give 0x and an even number of hexadecimal digits."),
+    "BAD_SIGNATURE": Entry("Sign with the key of the account named; signatures have 65 bytes, or 64 in compact form."),
+    "CHAIN_REFUSED": Entry("Read the node's message; the transaction was not accepted.", http_status=502),
+    "CHAIN_UNREACHABLE": Entry(
+        "Check that the node runs and that its URL is right; `pyiexec status` shows both.", retry=True, http_status=503
+    ),
+    "CONTRACT_REVERTED": Entry("The contract refused the call for the reason named.", http_status=409),
+    "INTERNAL": Entry("This is a defect of pyiexec: please report it with the log.", http_status=500),
+}
+
+
+class IexecError(Exception):
+    """Something that went wrong, explained.
+
+    Attributes:
+        code: stable name, a key of `CATALOGUE`.
+        what: what happened, one sentence without a final full stop.
+        remedy: what to do about it.
+        retry: whether the same attempt may succeed later.
+        details: machine-readable facts (never secrets).
+    """
+
+    def __init__(
+        self, code: str, what: str, *, remedy: str | None = None, retry: bool | None = None, **details: Any
+    ) -> None:
+        entry = CATALOGUE[code]
+        super().__init__(what)
+        self.code = code
+        self.what = what
+        self.remedy = entry.remedy if remedy is None else remedy
+        self.retry = entry.retry if retry is None else retry
+        self.details = details
+
+    def __str__(self) -> str:
+        return f"{self.what} [{self.code}]"
+
+    @property
+    def http_status(self) -> int:
+        """The HTTP status a service answers with."""
+        return CATALOGUE[self.code].http_status
+
+    def as_json(self) -> dict[str, Any]:
+        """The form in which services and ``--json`` report it."""
+        report = {"ok": False, "error": self.what, "code": self.code, "remedy": self.remedy, "retry": self.retry}
+        return report | ({"details": self.details} if self.details else {})

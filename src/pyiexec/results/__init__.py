@@ -1,0 +1,1 @@
+"""The service that stores apps, inputs and results by content."""

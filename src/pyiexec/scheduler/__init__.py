@@ -1,0 +1,1 @@
+"""The workerpool manager: turns deals into proved results."""
