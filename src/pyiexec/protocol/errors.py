@@ -23,6 +23,7 @@ CATALOGUE: dict[str, Entry] = {
     "BAD_ADDRESS": Entry("Give an address of 0x and 40 hexadecimal digits."),
     "BAD_BYTES32": Entry("Give 0x and 64 hexadecimal digits."),
     "BAD_HEX": Entry("Give 0x and an even number of hexadecimal digits."),
+    "BAD_KEY": Entry("Give a private key of 0x and 64 hexadecimal digits, through a keystore file or the environment."),
     "BAD_SIGNATURE": Entry("Sign with the key of the account named; signatures have 65 bytes, or 64 in compact form."),
     "CHAIN_REFUSED": Entry("Read the node's message; the transaction was not accepted.", http_status=502),
     "CHAIN_UNREACHABLE": Entry(
