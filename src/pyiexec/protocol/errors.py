@@ -19,6 +19,9 @@ class Entry(NamedTuple):
 
 #: Every code, in alphabetical order. `docs/errors.md` is checked against it.
 CATALOGUE: dict[str, Entry] = {
+    "ANVIL_UNAVAILABLE": Entry(
+        "Install npm (Debian: apt install npm), or name an anvil 1.7.1 binary in PYIEXEC_ANVIL.", http_status=500
+    ),
     "ARTIFACT_MISSING": Entry("Run `make contracts` to compile the contracts.", http_status=500),
     "BAD_ADDRESS": Entry("Give an address of 0x and 40 hexadecimal digits."),
     "BAD_BYTES32": Entry("Give 0x and 64 hexadecimal digits."),

@@ -1,0 +1,226 @@
+"""The development chain: anvil, installed from its npm package and run as a child process.
+
+Mixed mining (a block for every transaction, and one per interval) is the default: plain auto-mining leaves pipelined
+transactions pending for good, see docs/decisions. The hardfork is pinned so that gas figures stay comparable.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import platform
+import shutil
+import signal
+import socket
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from pyiexec.chain.rpc import JsonRpc
+from pyiexec.protocol.errors import IexecError
+
+VERSION = "1.7.1"
+HARDFORK = "cancun"
+CHAIN_ID = 31337
+BLOCK_GAS_LIMIT = 30_000_000
+#: The well-known test mnemonic: its keys are public and guard nothing of value.
+MNEMONIC = "test test test test test test test test test test test junk"
+
+#: npm packages that carry the native binary, with their Subresource Integrity.
+PACKAGES: Mapping[str, tuple[str, str]] = {
+    "Linux-x86_64": (
+        "@foundry-rs/anvil-linux-amd64",
+        "sha512-+XmShybEaxfCrr0OUUZwYEy2OnYZt5pHH9TzBtLv3+VrK0O/ANuNSVEahqNhKHlgX7GRJ59383ofNhxkRWIYTg==",
+    ),
+}
+
+
+def cache_directory(environment: Mapping[str, str]) -> Path:
+    """Where downloaded tools live between runs (XDG base directories)."""
+    base = environment.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "pyiexec"
+
+
+def find_binary(environment: Mapping[str, str] = os.environ) -> Path | None:
+    """The installed anvil, or the one named by ``PYIEXEC_ANVIL``."""
+    named = environment.get("PYIEXEC_ANVIL")
+    candidate = Path(named) if named else cache_directory(environment) / f"anvil-{VERSION}" / "anvil"
+    return candidate if candidate.is_file() else None
+
+
+def install(environment: Mapping[str, str] = os.environ) -> Path:
+    """The path of anvil, fetched with npm on first use and checked against its pinned hash.
+
+    Raises:
+        IexecError: ``ANVIL_UNAVAILABLE``.
+    """
+    found = find_binary(environment)
+    if found:
+        return found
+    system = f"{platform.system()}-{platform.machine()}"
+    if system not in PACKAGES:
+        raise IexecError("ANVIL_UNAVAILABLE", f"no pinned anvil {VERSION} for {system}")
+    npm = shutil.which("npm", path=environment.get("PATH"))
+    if npm is None:
+        raise IexecError("ANVIL_UNAVAILABLE", "npm is not installed, and anvil comes from it")
+    package, integrity = PACKAGES[system]
+    target = cache_directory(environment) / f"anvil-{VERSION}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        packed = subprocess.run(
+            [npm, "pack", f"{package}@{VERSION}", "--json", "--pack-destination", scratch],
+            cwd=scratch,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if packed.returncode != 0:
+            raise IexecError("ANVIL_UNAVAILABLE", f"npm could not fetch {package}: {packed.stderr.strip()[-300:]}")
+        archive = Path(scratch) / json.loads(packed.stdout)[0]["filename"]
+        digest = "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+        if digest != integrity:
+            raise IexecError("ANVIL_UNAVAILABLE", f"{package} does not have the pinned content", retry=False)
+        unpacked = Path(scratch) / "unpacked"
+        with tarfile.open(archive) as tar:
+            tar.extractall(unpacked, filter="data")
+        binary = unpacked / "package" / "bin" / "anvil"
+        binary.chmod(0o755)
+        target.mkdir(exist_ok=True)
+        # A rename is atomic: two processes that install at once both end with the whole file.
+        binary.replace(target / "anvil")
+    return target / "anvil"
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A TCP port nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class AnvilOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How the chain runs.
+
+    Attributes:
+        port: TCP port on the loopback interface; 0 takes a free one.
+        block_time: seconds between interval blocks.
+        mixed: also mine a block as soon as a transaction arrives.
+        state: file that keeps the chain between runs.
+        accounts: how many funded test accounts to make.
+        log: file for the node's output.
+    """
+
+    port: int = 0
+    block_time: float = 1.0
+    mixed: bool = True
+    state: Path | None = None
+    accounts: int = 32
+    log: Path | None = None
+    chain_id: int = CHAIN_ID
+    block_gas_limit: int = BLOCK_GAS_LIMIT
+
+
+class Anvil:
+    """A running anvil; use as an async context manager, or `start` and `stop`."""
+
+    def __init__(self, options: AnvilOptions | None = None) -> None:
+        self.options = options or AnvilOptions()
+        self.port = self.options.port or free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """HTTP JSON-RPC endpoint."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ws_url(self) -> str:
+        """WebSocket JSON-RPC endpoint."""
+        return f"ws://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """Process id while running."""
+        assert self._process is not None, "anvil is not running"
+        return self._process.pid
+
+    def _command(self, binary: Path) -> list[str]:
+        options = self.options
+        command = [str(binary), "--host", "127.0.0.1", "--port", str(self.port), "--quiet"]
+        command += ["--hardfork", HARDFORK, "--chain-id", str(options.chain_id), "--mnemonic", MNEMONIC]
+        command += ["--accounts", str(options.accounts), "--gas-limit", str(options.block_gas_limit)]
+        command += ["--block-time", f"{options.block_time:g}", "--order", "fifo"]
+        if options.mixed:
+            command.append("--mixed-mining")
+        if options.state:
+            command += ["--state", str(options.state), "--state-interval", "10"]
+        return command
+
+    def launch(self) -> None:
+        """Start the process without waiting for it to answer."""
+        binary = install()
+        log = self.options.log.open("ab") if self.options.log else subprocess.DEVNULL
+        try:
+            # Its own process group: Ctrl-C in the terminal must reach the network first, which then ends the chain.
+            self._process = subprocess.Popen(self._command(binary), stdout=log, stderr=log, start_new_session=True)
+        finally:
+            if not isinstance(log, int):
+                log.close()
+
+    async def wait_ready(self, timeout: float = 20.0) -> None:
+        """Until the node answers.
+
+        Raises:
+            IexecError: ``ANVIL_UNAVAILABLE`` when it exits or stays silent.
+        """
+        assert self._process is not None, "launch first"
+        with anyio.move_on_after(timeout):
+            async with JsonRpc(self.url, timeout=timeout) as rpc:
+                while self._process.poll() is None:
+                    try:
+                        await rpc.chain_id()
+                    except IexecError:
+                        # The process gives no sign when its socket is open; a short pause is all there is.
+                        await anyio.sleep(0.005)
+                    else:
+                        return
+        code = self._process.poll()
+        await self.stop()
+        fate = "did not answer" if code is None else f"exited with {code}"
+        raise IexecError("ANVIL_UNAVAILABLE", f"anvil on port {self.port} {fate}; is the port taken?")
+
+    async def start(self) -> Anvil:
+        """Start and wait until it answers."""
+        self.launch()
+        await self.wait_ready()
+        return self
+
+    async def stop(self) -> None:
+        """End the process; it writes its state first."""
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                await anyio.to_thread.run_sync(self._process.wait, 10.0)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                await anyio.to_thread.run_sync(self._process.wait)
+        self._process = None
+
+    async def __aenter__(self) -> Anvil:
+        return await self.start()
+
+    async def __aexit__(self, _t: type[BaseException] | None, _e: BaseException | None, _b: TracebackType | None) -> None:
+        with anyio.CancelScope(shield=True):
+            await self.stop()
