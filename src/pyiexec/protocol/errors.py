@@ -27,13 +27,17 @@ CATALOGUE: dict[str, Entry] = {
     "BAD_BYTES32": Entry("Give 0x and 64 hexadecimal digits."),
     "BAD_HEX": Entry("Give 0x and an even number of hexadecimal digits."),
     "BAD_KEY": Entry("Give a private key of 0x and 64 hexadecimal digits, through a keystore file or the environment."),
+    "BAD_REQUEST": Entry("Correct the request as the message says."),
+    "BAD_SETTINGS": Entry("Correct the settings file or the PYIEXEC_ variable named."),
     "BAD_SIGNATURE": Entry("Sign with the key of the account named; signatures have 65 bytes, or 64 in compact form."),
     "CHAIN_REFUSED": Entry("Read the node's message; the transaction was not accepted.", http_status=502),
     "CHAIN_UNREACHABLE": Entry(
         "Check that the node runs and that its URL is right; `pyiexec status` shows both.", retry=True, http_status=503
     ),
     "CONTRACT_REVERTED": Entry("The contract refused the call for the reason named.", http_status=409),
+    "DATABASE_UNAVAILABLE": Entry("Check the database URL and the rights on its folder.", retry=True, http_status=503),
     "INTERNAL": Entry("This is a defect of pyiexec: please report it with the log.", http_status=500),
+    "PORT_TAKEN": Entry("Stop what listens there, or choose another port.", retry=True, http_status=503),
 }
 
 

@@ -1,0 +1,95 @@
+"""HTTP for services and clients: a Litestar app served inside the current event loop, errors answered as JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import aiohttp
+import anyio
+import uvicorn
+from litestar import Litestar, MediaType, Request, Response
+from litestar.exceptions import HTTPException
+
+from pyiexec.foundation.logs import get_logger
+from pyiexec.protocol.errors import IexecError
+
+log = get_logger(__name__)
+
+#: Called once a service listens, with its base URL.
+Ready = Callable[[str], None]
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn as a guest: signals belong to the process that composes services."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_started = started
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_started()
+
+
+async def serve(app: Litestar, host: str, port: int, *, ready: Ready, stop: anyio.Event) -> None:
+    """Serve until `stop` is set; port 0 takes a free one, which `ready` is told.
+
+    Raises:
+        IexecError: ``PORT_TAKEN``.
+    """
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise IexecError("PORT_TAKEN", f"cannot listen on {host}:{port}: {error.strerror}") from None
+    listener.listen(1024)
+    url = f"http://{host}:{listener.getsockname()[1]}"
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=2, ws="websockets-sansio"
+    )
+    server = _Server(config, lambda: ready(url))
+
+    async with anyio.create_task_group() as group:
+
+        async def end() -> None:
+            await stop.wait()
+            server.should_exit = True
+
+        group.start_soon(end)
+        await server.serve(sockets=[listener])
+        group.cancel_scope.cancel()
+
+
+def _iexec_error(_request: Request[Any, Any, Any], error: IexecError) -> Response[dict[str, Any]]:
+    return Response(error.as_json(), status_code=error.http_status, media_type=MediaType.JSON)
+
+
+def _http_error(_request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
+    body = {"ok": False, "error": error.detail or "request refused", "code": "BAD_REQUEST", "retry": False}
+    if error.extra:
+        body["details"] = error.extra
+    return Response(body, status_code=error.status_code, media_type=MediaType.JSON)
+
+
+def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
+    log.error("a request failed", path=request.url.path, exc_info=error)
+    return _iexec_error(request, IexecError("INTERNAL", "the service failed to answer"))
+
+
+#: For `Litestar(exception_handlers=...)`: every answer is JSON, also refusals.
+EXCEPTION_HANDLERS: dict[Any, Any] = {IexecError: _iexec_error, HTTPException: _http_error, Exception: _unexpected}
+
+
+def http_session(*, timeout: float = 30.0) -> aiohttp.ClientSession:
+    """A client session; make it inside the event loop and close it."""
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout))

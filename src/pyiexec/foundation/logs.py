@@ -1,0 +1,45 @@
+"""Structured logs: one line an event, JSON for machines or text for people, on standard error or in a file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, TextIO
+
+import structlog
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """A logger that carries `name` as ``part``."""
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger(part=name.removeprefix("pyiexec."))
+    return logger
+
+
+def configure_logging(*, level: str = "info", json: bool = True, file: Path | None = None, service: str = "") -> None:
+    """Set up logging for this process.
+
+    Args:
+        level: debug, info, warning or error.
+        json: one JSON object a line; otherwise text.
+        file: appended to; standard error when None.
+        service: name added to every line.
+    """
+    stream: TextIO = file.open("a", buffering=1) if file else sys.stderr
+    renderer: Any = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=False)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks if json else structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+    structlog.contextvars.clear_contextvars()
+    if service:
+        structlog.contextvars.bind_contextvars(service=service)

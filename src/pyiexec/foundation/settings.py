@@ -1,0 +1,51 @@
+"""The one way to read settings: a frozen msgspec struct from a TOML or JSON file, overridden by the environment."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from pyiexec.protocol.errors import IexecError
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+PREFIX = "PYIEXEC_"
+
+
+def load_settings(kind: type[T], path: Path | None, environment: Mapping[str, str]) -> T:
+    """Settings of `kind`: the file's values, over them ``PYIEXEC_<FIELD>`` variables, over defaults.
+
+    Unknown keys in the file are refused, so that a typo cannot pass for a setting.
+
+    Raises:
+        IexecError: ``BAD_SETTINGS`` naming the field; values are not repeated, they may be secret.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            text = path.read_bytes()
+            values = msgspec.json.decode(text) if path.suffix == ".json" else tomllib.loads(text.decode())
+        except OSError as error:
+            raise IexecError("BAD_SETTINGS", f"cannot read {path}: {error.strerror}") from None
+        except (ValueError, msgspec.DecodeError):
+            raise IexecError("BAD_SETTINGS", f"{path} is not well-formed {path.suffix.lstrip('.') or 'TOML'}") from None
+    names = {field.encode_name for field in msgspec.structs.fields(kind)}
+    unknown = sorted(set(values) - names)
+    if unknown:
+        raise IexecError("BAD_SETTINGS", f"unknown settings in {path}: {', '.join(unknown)}")
+    values |= {name: environment[PREFIX + name.upper()] for name in names if PREFIX + name.upper() in environment}
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise IexecError("BAD_SETTINGS", f"{error}") from None
+
+
+def save_settings(settings: msgspec.Struct, path: Path) -> None:
+    """Write settings as JSON, readable by their owner alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(settings)))
