@@ -1,0 +1,98 @@
+# pragma version 0.4.3
+"""
+@title RLC, the token of the marketplace
+@license Apache-2.0
+@notice ERC-20 with nine decimals and a fixed supply, for chains that have no RLC yet: the deployer receives all of it.
+@dev Amounts are nRLC. An amount beyond a balance or an allowance reverts without a reason (checked subtraction), as the
+     RLC in circulation does. The first field of `Transfer` is `from` in the standard's ABI, a word Vyper keeps for itself.
+"""
+
+from ethereum.ercs import IERC20
+
+implements: IERC20
+
+event Transfer:
+    sender: indexed(address)
+    receiver: indexed(address)
+    value: uint256
+
+
+event Approval:
+    owner: indexed(address)
+    spender: indexed(address)
+    value: uint256
+
+
+interface ApprovalReceiver:
+    def receiveApproval(sender: address, amount: uint256, token: address, extraData: Bytes[MAX_EXTRA_DATA]) -> bool: nonpayable
+
+
+name: public(constant(String[20])) = "iEx.ec Network Token"
+symbol: public(constant(String[3])) = "RLC"
+decimals: public(constant(uint8)) = 9
+totalSupply: public(constant(uint256)) = 87_000_000 * 10**9
+
+# A deposit that matches orders at once carries four signed orders.
+MAX_EXTRA_DATA: constant(uint256) = 16_384
+
+balanceOf: public(HashMap[address, uint256])
+allowance: public(HashMap[address, HashMap[address, uint256]])
+
+
+@deploy
+def __init__():
+    self.balanceOf[msg.sender] = totalSupply
+    log Transfer(sender=empty(address), receiver=msg.sender, value=totalSupply)
+
+
+@internal
+def _move(sender: address, receiver: address, amount: uint256):
+    assert receiver != empty(address), "RLC: transfer to the zero address"
+    self.balanceOf[sender] -= amount
+    self.balanceOf[receiver] += amount
+    log Transfer(sender=sender, receiver=receiver, value=amount)
+
+
+@internal
+def _allow(owner: address, spender: address, amount: uint256):
+    self.allowance[owner][spender] = amount
+    log Approval(owner=owner, spender=spender, value=amount)
+
+
+@external
+def transfer(_to: address, _value: uint256) -> bool:
+    """@notice Move `_value` nRLC of the caller to `_to`."""
+    self._move(msg.sender, _to, _value)
+    return True
+
+
+@external
+def transferFrom(_from: address, _to: address, _value: uint256) -> bool:
+    """
+    @notice Move `_value` nRLC of `_from` to `_to` within the caller's allowance.
+    @dev The allowance sinks without an `Approval`.
+    """
+    self.allowance[_from][msg.sender] -= _value
+    self._move(_from, _to, _value)
+    return True
+
+
+@external
+def approve(_spender: address, _value: uint256) -> bool:
+    """
+    @notice Let `_spender` take up to `_value` nRLC of the caller, instead of what it could take before.
+    @dev A spender that watches may take the old allowance and then the new one; set it to zero in between.
+    """
+    self._allow(msg.sender, _spender, _value)
+    return True
+
+
+@external
+def approveAndCall(_spender: address, _value: uint256, _extraData: Bytes[MAX_EXTRA_DATA]) -> bool:
+    """
+    @notice Approve and let the spender act on it in the same transaction.
+    @dev The spender's refusal is its revert, which is passed on; the boolean it returns is not looked at.
+    """
+    self._allow(msg.sender, _spender, _value)
+    extcall ApprovalReceiver(_spender).receiveApproval(msg.sender, _value, self, _extraData)
+    return True
