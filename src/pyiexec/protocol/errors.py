@@ -22,6 +22,8 @@ CATALOGUE: dict[str, Entry] = {
     "ANVIL_UNAVAILABLE": Entry(
         "Install npm (Debian: apt install npm), or name an anvil 1.7.1 binary in PYIEXEC_ANVIL.", http_status=500
     ),
+    "APP_ORDER_MISSING": Entry("Ask the app's owner to publish an order (`pyiexec app publish`), or choose another app.", http_status=404),
+    "APP_UNKNOWN": Entry("Check the address; `pyiexec app deploy` registers an app and prints it.", http_status=404),
     "ARTIFACT_MISSING": Entry("Run `make contracts` to compile the contracts.", http_status=500),
     "BAD_ADDRESS": Entry("Give an address of 0x and 40 hexadecimal digits."),
     "BAD_BYTES32": Entry("Give 0x and 64 hexadecimal digits."),
@@ -30,14 +32,36 @@ CATALOGUE: dict[str, Entry] = {
     "BAD_REQUEST": Entry("Correct the request as the message says."),
     "BAD_SETTINGS": Entry("Correct the settings file or the PYIEXEC_ variable named."),
     "BAD_SIGNATURE": Entry("Sign with the key of the account named; signatures have 65 bytes, or 64 in compact form."),
+    "BALANCE_TOO_LOW": Entry("Get RLC first, or deposit less.", http_status=409),
     "CHAIN_REFUSED": Entry("Read the node's message; the transaction was not accepted.", http_status=502),
     "CHAIN_UNREACHABLE": Entry(
         "Check that the node runs and that its URL is right; `pyiexec status` shows both.", retry=True, http_status=503
     ),
+    "CONFIRMATION_NEEDED": Entry("Add --yes to go ahead without being asked."),
     "CONTRACT_REVERTED": Entry("The contract refused the call for the reason named.", http_status=409),
     "DATABASE_UNAVAILABLE": Entry("Check the database URL and the rights on its folder.", retry=True, http_status=503),
+    "DATASET_ORDER_MISSING": Entry("Ask the dataset's owner to publish an order.", http_status=404),
+    "DATASET_UNKNOWN": Entry("Check the dataset's address.", http_status=404),
+    "DEAL_UNKNOWN": Entry("Check the deal id and the network.", http_status=404),
     "INTERNAL": Entry("This is a defect of pyiexec: please report it with the log.", http_status=500),
+    "LEDGER_BROKEN": Entry("This must never happen: please report it with the ledger.", http_status=500),
+    "NETWORK_RUNNING": Entry("Use it, or stop it first with `pyiexec down`.", http_status=409),
+    "NETWORK_STOPPED": Entry("Start it with `pyiexec up`.", retry=True, http_status=503),
+    "NETWORK_UNKNOWN": Entry("Start one with `pyiexec up`, or name a profile file with --network.", http_status=404),
+    "NOT_OWNER": Entry("Use the wallet of the owner.", http_status=403),
+    "NO_CONSENSUS": Entry("Claim the refund after the final deadline; ask for less trust or a pool with more workers.", http_status=409),
+    "ORDER_MISMATCH": Entry("Change the order named so that the four fit together.", http_status=409),
     "PORT_TAKEN": Entry("Stop what listens there, or choose another port.", retry=True, http_status=503),
+    "PRICE_TOO_LOW": Entry("Raise --max-price to the price shown, or wait for cheaper orders.", http_status=409),
+    "RESULT_WRONG": Entry("Do not use it. Report the task: its stored result is not what the chain recorded.", http_status=409),
+    "SERVICE_FAILED": Entry("Read the service's log (`pyiexec logs SERVICE`).", http_status=500),
+    "STAKE_TOO_LOW": Entry("Deposit what is missing: `pyiexec account deposit AMOUNT`.", http_status=409),
+    "TASK_NOT_CLAIMABLE": Entry("A task can be claimed after its final deadline unless it was completed.", http_status=409),
+    "TASK_NOT_COMPLETED": Entry("Wait with `pyiexec task watch`; a task past its final deadline is refunded by `pyiexec task claim`.", http_status=409),
+    "TASK_UNKNOWN": Entry("Check the task id and the network; a task exists once it is initialised.", http_status=404),
+    "WALLET_MISSING": Entry("Create one with `pyiexec wallet create`, or name it with --wallet.", http_status=404),
+    "WORKERPOOL_ORDER_MISSING": Entry("Lower trust or volume, choose another category, or wait for a pool to publish.", retry=True, http_status=404),
+    "WORKERPOOL_UNKNOWN": Entry("Check the workerpool's address.", http_status=404),
 }
 
 
