@@ -1,1 +1,1 @@
-"""Everything that talks to an EVM node: JSON-RPC, ABI, signing, transactions, logs, deployment, the development chain."""
+"""What talks to an EVM node: JSON-RPC, ABI, signing, transactions, logs, deployment, the development chain."""

@@ -1,7 +1,7 @@
 """Contract ABI: functions and events declared by their Solidity signature, encoded and decoded.
 
-Source: Solidity contract ABI specification; EIP-838 for custom errors. The canonical types go to eth-abi, names are kept
-so that results read as words.
+Source: Solidity contract ABI specification; EIP-838 for custom errors. The canonical types go to eth-abi, names are
+kept so that results read as words.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import eth_abi
+from eth_abi import abi as eth_abi
 from eth_abi.exceptions import DecodingError
 
 from pyiexec.protocol.errors import IexecError

@@ -221,6 +221,8 @@ class Anvil:
     async def __aenter__(self) -> Anvil:
         return await self.start()
 
-    async def __aexit__(self, _t: type[BaseException] | None, _e: BaseException | None, _b: TracebackType | None) -> None:
+    async def __aexit__(
+        self, _t: type[BaseException] | None, _e: BaseException | None, _b: TracebackType | None
+    ) -> None:
         with anyio.CancelScope(shield=True):
             await self.stop()

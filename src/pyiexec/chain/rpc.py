@@ -49,7 +49,9 @@ class JsonRpc:
     async def __aenter__(self) -> JsonRpc:
         return self
 
-    async def __aexit__(self, _t: type[BaseException] | None, _e: BaseException | None, _b: TracebackType | None) -> None:
+    async def __aexit__(
+        self, _t: type[BaseException] | None, _e: BaseException | None, _b: TracebackType | None
+    ) -> None:
         await self.close()
 
     async def close(self) -> None:
@@ -69,7 +71,9 @@ class JsonRpc:
             ) as response:
                 answer = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise IexecError("CHAIN_UNREACHABLE", f"no answer from {self.url}: {error or type(error).__name__}") from None
+            raise IexecError(
+                "CHAIN_UNREACHABLE", f"no answer from {self.url}: {error or type(error).__name__}"
+            ) from None
         try:
             return msgspec.json.decode(answer)
         except msgspec.DecodeError:
@@ -97,6 +101,19 @@ class JsonRpc:
         Raises:
             RpcError: the first error among the answers.
         """
+        outcomes = await self.batch_outcomes(requests)
+        for outcome in outcomes:
+            if isinstance(outcome, RpcError):
+                raise outcome
+        return outcomes
+
+    async def batch_outcomes(self, requests: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+        """As `batch`, but a refused request yields its `RpcError` in place, and the others their results.
+
+        Raises:
+            RpcError: the node refused the batch as a whole.
+            IexecError: ``CHAIN_UNREACHABLE``.
+        """
         if not requests:
             return []
         self.count += len(requests)
@@ -106,16 +123,16 @@ class JsonRpc:
             for identifier, (method, params) in zip(ids, requests, strict=True)
         ]
         answers = await self._post(payload)
-        if isinstance(answers, dict):
-            raise RpcError("batch", answers.get("error", {}))
-        by_id = {answer["id"]: answer for answer in answers}
-        results = []
+        if not isinstance(answers, list):
+            raise RpcError("batch", answers.get("error", {}) if isinstance(answers, dict) else {})
+        by_id = {answer.get("id"): answer for answer in answers}
+        outcomes: list[Any] = []
         for identifier, (method, _) in zip(ids, requests, strict=True):
-            answer = by_id[identifier]
-            if "error" in answer:
-                raise RpcError(method, answer["error"])
-            results.append(answer["result"])
-        return results
+            answer = by_id.get(identifier)
+            if answer is None:
+                raise RpcError("batch", {"message": f"no answer to {method}"})
+            outcomes.append(RpcError(method, answer["error"]) if "error" in answer else answer["result"])
+        return outcomes
 
     async def eth_call(
         self,

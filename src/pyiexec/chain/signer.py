@@ -6,6 +6,9 @@ neither `repr` nor errors show it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import coincurve
 import msgspec
 
@@ -36,9 +39,9 @@ def _rlp_length(length: int, offset: int) -> bytes:
     return bytes([offset + 55 + len(size)]) + size
 
 
-def rlp(item: int | bytes | list[int | bytes | list[bytes]] | list[bytes]) -> bytes:
+def rlp(item: int | bytes | Sequence[Any]) -> bytes:
     """Recursive length prefix of integers (minimal big-endian), byte strings and lists."""
-    if isinstance(item, list):
+    if isinstance(item, Sequence) and not isinstance(item, bytes):
         body = b"".join(map(rlp, item))
         return _rlp_length(len(body), 0xC0) + body
     if isinstance(item, int):
@@ -76,7 +79,7 @@ def recover(digest: bytes, signature: bytes) -> Address:
         public = coincurve.PublicKey.from_signature_and_message(
             signature[:64] + bytes([signature[64] - 27]), digest, hasher=None
         )
-    except Exception:  # noqa: BLE001 - coincurve raises bare Exception and ValueError alike
+    except Exception:  # coincurve raises bare Exception and ValueError alike
         raise IexecError("BAD_SIGNATURE", "no public key fits the signature") from None
     return checksum(keccak256(public.format(compressed=False)[1:])[12:])
 

@@ -25,24 +25,34 @@ CATALOGUE: dict[str, Entry] = {
     "APP_ORDER_MISSING": Entry("Ask the app's owner to publish an order (`pyiexec app publish`), or choose another app.", http_status=404),
     "APP_UNKNOWN": Entry("Check the address; `pyiexec app deploy` registers an app and prints it.", http_status=404),
     "ARTIFACT_MISSING": Entry("Run `make contracts` to compile the contracts.", http_status=500),
+    "ASSET_UNKNOWN": Entry("Check the address: no app, dataset or workerpool stands there.", http_status=404),
     "BAD_ADDRESS": Entry("Give an address of 0x and 40 hexadecimal digits."),
     "BAD_BYTES32": Entry("Give 0x and 64 hexadecimal digits."),
+    "BAD_CID": Entry("Give a CID such as Qm… or bafybei…, of SHA-256 content."),
     "BAD_HEX": Entry("Give 0x and an even number of hexadecimal digits."),
     "BAD_KEY": Entry("Give a private key of 0x and 64 hexadecimal digits, through a keystore file or the environment."),
+    "BAD_KEYSTORE": Entry("Give a version 3 keystore file as `pyiexec wallet create` or the JS CLI writes it."),
     "BAD_REQUEST": Entry("Correct the request as the message says."),
     "BAD_SETTINGS": Entry("Correct the settings file or the PYIEXEC_ variable named."),
     "BAD_SIGNATURE": Entry("Sign with the key of the account named; signatures have 65 bytes, or 64 in compact form."),
     "BALANCE_TOO_LOW": Entry("Get RLC first, or deposit less.", http_status=409),
+    "CATEGORY_UNKNOWN": Entry("Choose one of the categories the hub has; they are numbered from 0.", http_status=404),
     "CHAIN_REFUSED": Entry("Read the node's message; the transaction was not accepted.", http_status=502),
     "CHAIN_UNREACHABLE": Entry(
         "Check that the node runs and that its URL is right; `pyiexec status` shows both.", retry=True, http_status=503
     ),
     "CONFIRMATION_NEEDED": Entry("Add --yes to go ahead without being asked."),
+    "CONTENT_MISMATCH": Entry(
+        "Do not use the content; fetch it from another gateway, or publish it again.", http_status=502
+    ),
+    "CONTENT_NOT_FOUND": Entry("Check the CID, and that its owner published the content.", http_status=404),
+    "CONTENT_TOO_LARGE": Entry("Send or ask for less, or raise the limit in the settings.", http_status=413),
     "CONTRACT_REVERTED": Entry("The contract refused the call for the reason named.", http_status=409),
     "DATABASE_UNAVAILABLE": Entry("Check the database URL and the rights on its folder.", retry=True, http_status=503),
     "DATASET_ORDER_MISSING": Entry("Ask the dataset's owner to publish an order.", http_status=404),
     "DATASET_UNKNOWN": Entry("Check the dataset's address.", http_status=404),
     "DEAL_UNKNOWN": Entry("Check the deal id and the network.", http_status=404),
+    "INSUFFICIENT_FUNDS": Entry("Send native coin for gas to the account named.", http_status=409),
     "INTERNAL": Entry("This is a defect of pyiexec: please report it with the log.", http_status=500),
     "LEDGER_BROKEN": Entry("This must never happen: please report it with the ledger.", http_status=500),
     "NETWORK_RUNNING": Entry("Use it, or stop it first with `pyiexec down`.", http_status=409),
@@ -56,12 +66,21 @@ CATALOGUE: dict[str, Entry] = {
     "RESULT_WRONG": Entry("Do not use it. Report the task: its stored result is not what the chain recorded.", http_status=409),
     "SERVICE_FAILED": Entry("Read the service's log (`pyiexec logs SERVICE`).", http_status=500),
     "STAKE_TOO_LOW": Entry("Deposit what is missing: `pyiexec account deposit AMOUNT`.", http_status=409),
+    "STORE_UNREACHABLE": Entry(
+        "Check that the content store runs and that its URL is right.", retry=True, http_status=503
+    ),
+    "STORE_UNWRITABLE": Entry(
+        "Check the free space and the rights of the content store's folder.", retry=True, http_status=503
+    ),
     "TASK_NOT_CLAIMABLE": Entry("A task can be claimed after its final deadline unless it was completed.", http_status=409),
     "TASK_NOT_COMPLETED": Entry("Wait with `pyiexec task watch`; a task past its final deadline is refunded by `pyiexec task claim`.", http_status=409),
     "TASK_UNKNOWN": Entry("Check the task id and the network; a task exists once it is initialised.", http_status=404),
+    "TRANSACTION_REPLACED": Entry("Use the key with one program at a time: another transaction took its place.", http_status=409),
+    "TRANSACTION_REVERTED": Entry("The contract refused the transaction for the reason named; its gas is spent.", http_status=409),
     "WALLET_MISSING": Entry("Create one with `pyiexec wallet create`, or name it with --wallet.", http_status=404),
     "WORKERPOOL_ORDER_MISSING": Entry("Lower trust or volume, choose another category, or wait for a pool to publish.", retry=True, http_status=404),
     "WORKERPOOL_UNKNOWN": Entry("Check the workerpool's address.", http_status=404),
+    "WRONG_PASSWORD": Entry("Give the password the keystore file was made with.", http_status=403),
 }
 
 
