@@ -1,0 +1,238 @@
+"""What scheduler and worker say to each other over their WebSocket, as JSON text.
+
+The scheduler opens with a `Challenge`, the worker answers `Hello` and hears `Welcome` or `Refused`. Afterwards commands
+and reports travel in numbered `Envelope`s: the sender stores one before sending it, and keeps it until the receiver has
+committed its effect and acknowledged its number. `Ping` and `Pong` show that the other is there and are never stored.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from pyiexec.protocol.authorization import WorkerpoolAuthorization
+from pyiexec.protocol.errors import IexecError
+from pyiexec.protocol.primitives import Address, Bytes32, ResultHash, TaskId, checksum, keccak256, to_bytes
+from pyiexec.protocol.replicates import ReplicateStatus
+
+#: Version of this conversation.
+PROTOCOL = 1
+#: Longest `Progress.logs` in characters; a longer log is sent by its end.
+MAX_LOGS = 65_536
+#: Longest free text in characters.
+MAX_TEXT = 4_096
+
+_WORD = r"^0x[0-9a-f]{64}$"
+_Word = Annotated[Bytes32, Meta(pattern=_WORD)]
+_TaskId = Annotated[TaskId, Meta(pattern=_WORD)]
+_ResultHash = Annotated[ResultHash, Meta(pattern=_WORD)]
+_Signature = Annotated[str, Meta(pattern=r"^0x([0-9a-f]{2}){0,1024}$")]
+_Name = Annotated[str, Meta(max_length=256)]
+_Text = Annotated[str, Meta(max_length=MAX_TEXT)]
+_Logs = Annotated[str, Meta(max_length=MAX_LOGS)]
+_Number = Annotated[int, Meta(ge=1)]
+_Received = Annotated[int, Meta(ge=0)]
+
+
+class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", forbid_unknown_fields=True):
+    """A message; its JSON carries the class name in `type`."""
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker offers: tasks at a time, runtimes by name, checksums of the apps it already holds."""
+
+    slots: Annotated[int, Meta(ge=0, le=4096)] = 1
+    runtimes: Annotated[list[_Name], Meta(max_length=64)] = []
+    cached: Annotated[list[_Name], Meta(max_length=1024)] = []
+
+
+class Challenge(_Message, frozen=True, kw_only=True, tag=True):
+    """The scheduler's first word; `nonce` is random and good for one login."""
+
+    nonce: _Word
+    chain_id: _Number
+    workerpool: Address
+    protocol: int = PROTOCOL
+
+    def __post_init__(self) -> None:
+        _require_checksum(self.workerpool)
+
+
+class Hello(_Message, frozen=True, kw_only=True, tag=True):
+    """The worker's answer: `signature` is over `login_hash`, `received` the last command it has carried out."""
+
+    worker: Address
+    signature: _Signature
+    capabilities: Capabilities
+    received: _Received
+
+    def __post_init__(self) -> None:
+        _require_checksum(self.worker)
+
+
+class Welcome(_Message, frozen=True, kw_only=True, tag=True):
+    """The worker is in: `received` is its last report kept; silence of several heartbeats means that it is lost."""
+
+    received: _Received
+    heartbeat_seconds: Annotated[float, Meta(gt=0)]
+
+
+class Refused(_Message, frozen=True, kw_only=True, tag=True):
+    """The worker is not let in; `code` is one of the error catalogue."""
+
+    code: _Name
+    message: _Text
+
+
+class Ack(_Message, frozen=True, kw_only=True, tag=True):
+    """Everything up to envelope `seq` is committed and need not be kept."""
+
+    seq: _Received
+
+
+class Ping(_Message, frozen=True, kw_only=True, tag=True):
+    """Are you there?"""
+
+
+class Pong(_Message, frozen=True, kw_only=True, tag=True):
+    """Yes."""
+
+
+class Assign(_Message, frozen=True, kw_only=True, tag=True):
+    """Run the task and vote before `contribution_deadline` (chain time, seconds)."""
+
+    authorization: WorkerpoolAuthorization
+    mode: Literal["contribute", "contribute_and_finalize"]
+    contribution_deadline: int
+
+    def __post_init__(self) -> None:
+        _require_checksum(self.authorization.worker)
+        _require_checksum(self.authorization.enclave_challenge)
+
+    @property
+    def task_id(self) -> TaskId:
+        """The task to run."""
+        return self.authorization.task_id
+
+
+class Reveal(_Message, frozen=True, kw_only=True, tag=True):
+    """The chain agreed on `consensus`: reveal if that was your vote."""
+
+    task_id: _TaskId
+    consensus: _ResultHash
+
+
+class Upload(_Message, frozen=True, kw_only=True, tag=True):
+    """Upload the result and report its location."""
+
+    task_id: _TaskId
+
+
+class Complete(_Message, frozen=True, kw_only=True, tag=True):
+    """The task is finalized; forget it."""
+
+    task_id: _TaskId
+
+
+class Abort(_Message, frozen=True, kw_only=True, tag=True):
+    """Stop working on the task and forget it."""
+
+    task_id: _TaskId
+    reason: _Text
+
+
+class Progress(_Message, frozen=True, kw_only=True, tag=True):
+    """The worker reached `status`.
+
+    Attributes:
+        cause: an error code when it failed or stopped.
+        message: the cause in words.
+        transaction: hash of the transaction that brought the status about.
+        location: where the uploaded result is, as in the result link.
+        exit_code: of the application, once it ended.
+        logs: the end of what the application printed; see `tail`.
+    """
+
+    task_id: _TaskId
+    status: ReplicateStatus
+    cause: _Name | None = None
+    message: _Text = ""
+    transaction: _Word | None = None
+    location: _Name | None = None
+    exit_code: int | None = None
+    logs: _Logs = ""
+
+
+Command: TypeAlias = Assign | Reveal | Upload | Complete | Abort
+Report: TypeAlias = Progress
+
+
+class Envelope(_Message, frozen=True, kw_only=True, tag=True):
+    """A command or report and its number, counted from 1 for each worker and direction."""
+
+    seq: _Number
+    body: Assign | Reveal | Upload | Complete | Abort | Progress
+
+
+Message: TypeAlias = Challenge | Hello | Welcome | Refused | Envelope | Ack | Ping | Pong
+
+
+def _require_checksum(address: str) -> None:
+    """One spelling only, so that addresses from the wire can be compared as text."""
+    try:
+        if checksum(address) != address:
+            raise ValueError(f"{address} is not spelled with its EIP-55 checksum")
+    except IexecError as error:
+        raise ValueError(error.what) from None
+
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
+_body_decoder: msgspec.json.Decoder[Command | Report] = msgspec.json.Decoder(Command | Report)
+
+
+def encode_message(message: Message | Command | Report) -> bytes:
+    """The JSON of a message, or of the body of an envelope to be stored."""
+    return _encoder.encode(message)
+
+
+def decode_message(data: str | bytes) -> Message:
+    """The message in `data`.
+
+    Raises:
+        IexecError: ``BAD_MESSAGE`` when it is none, naming the field.
+    """
+    try:
+        return _decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise IexecError("BAD_MESSAGE", f"not a message of the worker channel: {error}") from None
+
+
+def decode_body(data: str | bytes) -> Command | Report:
+    """The command or report stored as `data`.
+
+    Raises:
+        IexecError: ``BAD_MESSAGE``.
+    """
+    try:
+        return _body_decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise IexecError("BAD_MESSAGE", f"not a command or report: {error}") from None
+
+
+def login_hash(challenge: Challenge, worker: Address) -> bytes:
+    """What `worker` signs, with the EIP-191 prefix, to log in: bound to the challenge, the chain and the pool."""
+    return keccak256(
+        b"pyiexec-worker-login"
+        + to_bytes(challenge.nonce)
+        + challenge.chain_id.to_bytes(32, "big")
+        + to_bytes(challenge.workerpool)
+        + to_bytes(worker)
+    )
+
+
+def tail(text: str, limit: int = MAX_LOGS) -> str:
+    """The last `limit` characters of `text`."""
+    return text[-limit:]
