@@ -1,0 +1,71 @@
+# Two commands matter: `make demo` and `make test`. Both do all the set-up they need, once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+CONTRACTS := $(shell find contracts -name '*.vy' 2>/dev/null)
+BENCHMARKS := first-result latency gas cli demo
+
+# What a person exports for other projects must not change ours.
+unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help setup contracts apps demo test lint format wheel lock clean $(BENCHMARKS:%=bench-%)
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMPS)/python: requirements/development.lock pyproject.toml | $(BIN)/python
+	@mkdir -p $(STAMPS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/development.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(STAMPS)/contracts: $(STAMPS)/python $(CONTRACTS) contracts/compile.py
+	$(BIN)/python contracts/compile.py
+	@touch $@
+
+$(STAMPS)/anvil: $(STAMPS)/python src/pyiexec/chain/anvil.py
+	$(BIN)/python -c 'from pyiexec.chain.anvil import install; print("anvil:", install())'
+	@touch $@
+
+setup: $(STAMPS)/python $(STAMPS)/contracts $(STAMPS)/anvil ## Install everything into .venv
+
+contracts: $(STAMPS)/contracts ## Compile the contracts
+
+demo: setup ## Run the main job: buy a picture, get it proved, paid and drawn
+	$(BIN)/pyiexec demo $(DEMO)
+
+apps: $(STAMPS)/python ## Rebuild the sample applications
+	$(BIN)/python apps/build.py
+
+lint: $(STAMPS)/python ## Check style, types and layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: setup lint ## Run all tests
+	$(BIN)/python -m pytest $(TESTS)
+
+format: $(STAMPS)/python ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+wheel: setup ## Build the wheel, compiled contracts included
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+
+$(BENCHMARKS:%=bench-%): bench-%: setup ## (each) print a figure and its bar
+	$(BIN)/python benchmarks/$(subst -,_,$*).py
+
+lock: ## Pin what pyproject.toml allows, with hashes
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --group development --generate-hashes --no-header --no-emit-index-url \
+	  --python-version 3.11 --universal --output-file requirements/development.lock
+
+clean: ## Delete what was built
+	rm -rf $(VENV) dist build demo-out src/pyiexec/chain/artifacts/*.json
