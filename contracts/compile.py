@@ -1,7 +1,7 @@
 """Compile the contracts into the artifacts that the Python package carries.
 
-Every ``.vy`` file directly in one of the `SYSTEMS` folders is a contract named by its file; deeper folders hold modules.
-A contract is compiled again only when a source it is made of, the compiler or the settings changed.
+Every ``.vy`` file directly in one of the `SYSTEMS` folders is a contract, named by its file; deeper folders hold
+modules. A contract is compiled again only when a source it is made of, the compiler or the settings changed.
 """
 
 from __future__ import annotations
