@@ -22,8 +22,19 @@ CATALOGUE: dict[str, Entry] = {
     "ANVIL_UNAVAILABLE": Entry(
         "Install npm (Debian: apt install npm), or name an anvil 1.7.1 binary in PYIEXEC_ANVIL.", http_status=500
     ),
+    "APP_EXITED_NON_ZERO": Entry("Read the application's log; correct its arguments or inputs, or tell its owner."),
+    "APP_INVALID_MODULE": Entry("Build the application as a WASI preview 1 command, as `zig cc -target wasm32-wasi` does."),
+    "APP_NOT_DETERMINISTIC": Entry("Remove what differs between two runs before anyone stakes on this application."),
+    "APP_NO_RESULT": Entry("Have the application write computed.json and the file or folder it names into $IEXEC_OUT."),
     "APP_ORDER_MISSING": Entry("Ask the app's owner to publish an order (`pyiexec app publish`), or choose another app.", http_status=404),
+    "APP_OUTPUT_TOO_LARGE": Entry("Have the application write less, or split its work into more tasks."),
+    "APP_OUT_OF_FUEL": Entry("Choose a category with more time, or split the work into more tasks."),
+    "APP_OUT_OF_MEMORY": Entry("Have the application use less memory, or split its work into more tasks."),
+    "APP_RUNTIME_MISSING": Entry("Install a runtime for this kind of application, or use a WebAssembly module."),
+    "APP_TIMEOUT": Entry("Choose a category with more time, or a faster worker.", retry=True),
+    "APP_TRAPPED": Entry("Tell the application's owner: it crashed. Its log may say where."),
     "APP_UNKNOWN": Entry("Check the address; `pyiexec app deploy` registers an app and prints it.", http_status=404),
+    "APP_WROTE_OUTSIDE": Entry("Have the application write into $IEXEC_OUT only."),
     "ARTIFACT_MISSING": Entry("Run `make contracts` to compile the contracts.", http_status=500),
     "ASSET_UNKNOWN": Entry("Check the address: no app, dataset or workerpool stands there.", http_status=404),
     "BAD_ADDRESS": Entry("Give an address of 0x and 40 hexadecimal digits."),
@@ -44,6 +55,7 @@ CATALOGUE: dict[str, Entry] = {
     "BAD_TAG": Entry("Give names such as `tee,tdx`, or 0x and 64 hexadecimal digits."),
     "BAD_TRANSITION": Entry("This step cannot follow the state reached: please report it with the log.", http_status=409),
     "BALANCE_TOO_LOW": Entry("Get RLC first, or deposit less.", http_status=409),
+    "CACHE_UNSAFE": Entry("Remove the folder named, or give it to this user alone (chmod 700).", http_status=500),
     "CATEGORY_UNKNOWN": Entry("Choose one of the categories the hub has; they are numbered from 0.", http_status=404),
     "CHAIN_REFUSED": Entry("Read the node's message; the transaction was not accepted.", http_status=502),
     "CHAIN_UNREACHABLE": Entry(

@@ -1,0 +1,157 @@
+"""What the worker asks of a runtime and what it gets back, whatever kind of application it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from pyiexec.protocol.errors import CATALOGUE, IexecError
+from pyiexec.protocol.primitives import TaskId, keccak256, to_bytes
+
+MEBIBYTE = 1 << 20
+
+#: Metered instructions that one second of a category buys. Close to what a core of 2.5 GHz executes, so that fuel,
+#: which ends every worker's run at the same instruction, runs out before wall time, which does not.
+FUEL_PER_SECOND = 1_000_000_000
+
+
+class RunStatus(StrEnum):
+    """How a run ended."""
+
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What one run may use. All but `seconds` end a run at the same instruction on every machine.
+
+    Attributes:
+        seconds: wall time of the application, compilation excluded.
+        fuel: metered instructions.
+        memory_bytes: linear memory.
+        output_bytes: sum of the sizes of the files in the output folder, at any moment.
+        log_bytes: kept of stdout and of stderr, each; the rest is dropped and counted.
+        files: files and folders in the output folder, at any moment.
+    """
+
+    seconds: float
+    fuel: int
+    memory_bytes: int = 512 * MEBIBYTE
+    output_bytes: int = 128 * MEBIBYTE
+    log_bytes: int = MEBIBYTE
+    files: int = 1024
+
+
+def limits_for(category_seconds: int) -> Limits:
+    """The limits of a task whose category's time is `category_seconds`; the same for every worker of every pool.
+
+    One category period is what the application may take; the deal's later deadlines leave the rest for the chain.
+    """
+    return Limits(seconds=float(category_seconds), fuel=category_seconds * FUEL_PER_SECOND)
+
+
+def seed_for_task(task_id: TaskId) -> bytes:
+    """The 32-byte seed of everything random in a task's run: the same for all its workers, another for each task."""
+    return keccak256(b"pyiexec run seed" + to_bytes(task_id))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunRequest:
+    """One run of an application.
+
+    Attributes:
+        app: the application's content, or the file that holds it.
+        args: arguments after the program's name, already split.
+        environment: all the application sees; nothing of the host's environment is added.
+        input_dir: what the application reads as ``/iexec_in``. It may hold links to files, and must not change
+            meanwhile.
+        output_dir: where the content of ``/iexec_out`` is put after a success, replacing what was there; a failed or
+            cancelled run leaves it untouched. Its parent folder must exist.
+        limits: what the run may use.
+        seed: seed of the application's randomness, see `seed_for_task`.
+    """
+
+    app: bytes | Path
+    args: Sequence[str]
+    environment: Mapping[str, str]
+    input_dir: Path
+    output_dir: Path
+    limits: Limits
+    seed: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if any("\0" in text for text in [*self.args, *self.environment, *self.environment.values()]):
+            raise ValueError("an argument or environment variable contains a zero byte")
+        if any("=" in name or not name for name in self.environment):
+            raise ValueError("an environment variable has an ill-formed name")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunOutcome:
+    """How a run ended, for reports and logs.
+
+    Attributes:
+        status: whether the output folder holds a result.
+        exit_code: what the application exited with; None when it was stopped before it could.
+        cause: None after a success, else a code of the error catalogue (``APP_...``).
+        message: one sentence for humans, empty after a success.
+        stdout: at most `Limits.log_bytes` and a note of what was dropped.
+        stderr: likewise.
+        fuel_used: metered instructions; 0 when nothing ran.
+        seconds: wall time of the application alone.
+    """
+
+    status: RunStatus
+    exit_code: int | None
+    cause: str | None
+    message: str
+    stdout: bytes
+    stderr: bytes
+    fuel_used: int
+    seconds: float
+
+    def __post_init__(self) -> None:
+        if (self.cause is None) != (self.status is RunStatus.SUCCEEDED) or (self.cause and self.cause not in CATALOGUE):
+            raise ValueError(f"a run that {self.status} cannot have the cause {self.cause}")
+
+    def raise_for_failure(self) -> None:
+        """Turn a failed run into an exception.
+
+        Raises:
+            IexecError: with `cause` as its code, unless the run succeeded.
+        """
+        if self.cause is not None:
+            raise IexecError(self.cause, self.message, exit_code=self.exit_code)
+
+
+class Runtime(Protocol):
+    """A way to run applications. An object serves concurrent runs of one event loop."""
+
+    @property
+    def name(self) -> str:
+        """What a worker announces among its capabilities."""
+        ...
+
+    def accepts(self, multiaddr: str, content: bytes | None) -> bool:
+        """Whether an application at `multiaddr` is of this kind; `content` is None until it has been fetched."""
+        ...
+
+    async def prepare(self, app: bytes | Path) -> None:
+        """Do ahead what every run of `app` needs, such as compiling it.
+
+        Raises:
+            IexecError: ``APP_INVALID_MODULE`` when it can never run.
+        """
+        ...
+
+    async def run(self, request: RunRequest) -> RunOutcome:
+        """Run an application to its end. Cancelling the call stops the application at once."""
+        ...
+
+    async def close(self) -> None:
+        """Free what the runtime holds; no run may be under way."""
+        ...

@@ -1,0 +1,131 @@
+"""Applications compiled to WebAssembly with WASI preview 1, run by wasmtime: metered, and the same everywhere.
+
+What could differ between two runs is taken away: clock, randomness, folder order, file times and numbers are virtual
+(see `wasi`), NaNs are canonical, relaxed SIMD is deterministic, threads are off, and fuel ends a run at the same
+instruction on every machine. Wall time cannot be made so; it only stops what the fuel did not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+
+from pyiexec.foundation.clock import Clock, SystemClock
+from pyiexec.protocol.errors import IexecError
+from pyiexec.worker.runtimes.base import RunOutcome, RunRequest, RunStatus
+from pyiexec.worker.runtimes.lane import CONFIGURATION, Interruption, Lane
+from pyiexec.worker.runtimes.modules import ModuleCache, is_wasm
+
+T = TypeVar("T")
+
+#: Schemes under which content is fetched as it is, so that it may turn out to be a module.
+_CONTENT_ADDRESSES = ("/ipfs/", "/p2p/", "http://", "https://")
+
+
+class WasmRuntime:
+    """Runs WebAssembly applications, each run in a thread of its own.
+
+    Args:
+        cache_dir: where compiled modules are kept, a folder private to this user; None keeps them in memory only.
+        concurrency: runs at a time, the number of processors if None. More of them wait, which counts against nobody's
+            time.
+        clock: what `RunOutcome.seconds` is measured with.
+    """
+
+    name = "wasm"
+
+    def __init__(
+        self, cache_dir: Path | None = None, *, concurrency: int | None = None, clock: Clock | None = None
+    ) -> None:
+        concurrency = concurrency or os.cpu_count() or 1
+        self._clock = clock or SystemClock()
+        self._modules = ModuleCache(cache_dir, f"wasmtime {version('wasmtime')} {CONFIGURATION}")
+        self._running = anyio.CapacityLimiter(concurrency)
+        # A run may hold a thread while it is cancelled and the next one takes its place.
+        self._threads = anyio.CapacityLimiter(2 * concurrency)
+        self._free: list[Lane] = []
+
+    def accepts(self, multiaddr: str, content: bytes | None) -> bool:
+        """Whether an application is a WebAssembly module, or may be one as long as it has not been fetched."""
+        return multiaddr.startswith(_CONTENT_ADDRESSES) if content is None else is_wasm(content)
+
+    async def prepare(self, app: bytes | Path) -> None:
+        """Compile an application, so that its first run need not.
+
+        Raises:
+            IexecError: ``APP_INVALID_MODULE`` when it is no module, or asks for what WASI preview 1 does not have.
+        """
+        async with self._lane() as lane:
+            await self._in_thread(lambda: lane.prepare(*_source(app)))
+
+    async def run(self, request: RunRequest) -> RunOutcome:
+        """Run an application to its end. Cancelling the call stops it within milliseconds.
+
+        A run that fails for the application's reasons returns; only the worker's own trouble raises.
+        """
+        async with self._lane() as lane:
+            try:
+                prepared = await self._in_thread(lambda: lane.prepare(*_source(request.app)))
+            except IexecError as error:
+                return RunOutcome(
+                    status=RunStatus.FAILED,
+                    exit_code=None,
+                    cause=error.code,
+                    message=error.what,
+                    stdout=b"",
+                    stderr=b"",
+                    fuel_used=0,
+                    seconds=0.0,
+                )
+            interruption = Interruption(lane.interrupt)
+            async with _stopping_after(request.limits.seconds, interruption):
+                return await self._in_thread(lambda: lane.run(prepared, request, interruption, self._clock.monotonic))
+
+    async def close(self) -> None:
+        """Free the engines."""
+        lanes, self._free = self._free, []
+        for lane in lanes:
+            lane.close()
+
+    @asynccontextmanager
+    async def _lane(self) -> AsyncIterator[Lane]:
+        async with self._running:
+            lane = self._free.pop() if self._free else Lane(self._modules)
+            try:
+                yield lane
+            finally:
+                self._free.append(lane)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        # Never abandoned: a lane is free again only once its thread is.
+        return await anyio.to_thread.run_sync(work, abandon_on_cancel=False, limiter=self._threads)
+
+
+def _source(app: bytes | Path) -> tuple[str, bytes]:
+    source = app if isinstance(app, bytes) else app.read_bytes()
+    return hashlib.sha256(source).hexdigest(), source
+
+
+@asynccontextmanager
+async def _stopping_after(seconds: float, interruption: Interruption) -> AsyncIterator[None]:
+    """Interrupt what runs inside after `seconds`, or as soon as the caller is cancelled."""
+
+    async def watch() -> None:
+        try:
+            await anyio.sleep(seconds)
+        finally:
+            interruption.interrupt()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        yield
+        interruption.disarm()
+        group.cancel_scope.cancel()
