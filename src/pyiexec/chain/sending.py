@@ -1,0 +1,112 @@
+"""Sending a prepared list of calls from one account, pipelined: for set-up, where nothing competes for the nonce.
+
+Services use the transaction manager, which survives crashes; this is for scripts that start from nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import anyio
+import msgspec
+
+from pyiexec.chain.abi import decode_revert
+from pyiexec.chain.rpc import JsonRpc, RpcError
+from pyiexec.chain.signer import Signer, Transaction, transaction_hash
+from pyiexec.protocol.errors import IexecError
+from pyiexec.protocol.primitives import Address, to_bytes, to_hex
+
+TIP = 10**9
+
+#: Called with what was sent, how many transactions are through, and of how many.
+Progress = Callable[[str, int, int], None]
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One transaction: a call of `to`, or the creation of a contract; `title` completes “could not …”."""
+
+    to: Address | None
+    data: bytes
+    gas: int = 600_000
+    title: str = "make a call"
+
+
+async def send_all(
+    rpc: JsonRpc,
+    signer: Signer,
+    calls: Sequence[Call],
+    *,
+    wait: bool = True,
+    progress: Progress = lambda _what, _done, _total: None,
+    timeout: float = 120.0,
+) -> list[dict[str, Any]]:
+    """Send the calls in order without waiting in between; their receipts, all successful.
+
+    With `wait` False it returns an empty list once everything is with the node. The account must send nothing else
+    meanwhile.
+
+    Raises:
+        IexecError: ``CHAIN_REFUSED`` when a transaction is not accepted or not mined in time; ``TRANSACTION_REVERTED``
+            naming the call.
+    """
+    chain, count, block = await rpc.batch(
+        [
+            ("eth_chainId", []),
+            ("eth_getTransactionCount", [signer.address, "pending"]),
+            ("eth_getBlockByNumber", ["latest", False]),
+        ]
+    )
+    nonce, base_fee = int(count, 16), int(block["baseFeePerGas"], 16)
+    hashes = []
+    for index, call in enumerate(calls):
+        transaction = Transaction(
+            chain_id=int(chain, 16),
+            nonce=nonce + index,
+            max_priority_fee_per_gas=TIP,
+            # Blocks full of deployments raise the base fee by an eighth each.
+            max_fee_per_gas=4 * base_fee + TIP,
+            gas=call.gas,
+            to=call.to,
+            data=call.data,
+        )
+        raw = signer.sign_transaction(transaction)
+        hashes.append(transaction_hash(raw))
+        try:
+            # One by one: the members of a batch are taken in any order, and a nonce out of order waits in the pool.
+            await rpc.call("eth_sendRawTransaction", to_hex(raw))
+        except RpcError as error:
+            raise IexecError("CHAIN_REFUSED", f"could not {call.title}: {error.message}") from error
+        progress(call.title, index + 1, len(calls))
+    return await _receipts(rpc, signer.address, calls, hashes, timeout) if wait and calls else []
+
+
+async def _receipts(
+    rpc: JsonRpc, sender: Address, calls: Sequence[Call], hashes: Sequence[str], timeout: float
+) -> list[dict[str, Any]]:
+    pause = 0.004
+    with anyio.move_on_after(timeout):
+        # By the order of nonces, all are mined when the last one is.
+        while await rpc.call("eth_getTransactionReceipt", hashes[-1]) is None:
+            await anyio.sleep(pause)
+            pause = min(2 * pause, 1.0)
+        receipts: list[dict[str, Any]] = await rpc.batch([("eth_getTransactionReceipt", [hash_]) for hash_ in hashes])
+        for call, receipt in zip(calls, receipts, strict=True):
+            if int(receipt["status"], 16) != 1:
+                reason = await _reason(rpc, sender, call, receipt)
+                raise IexecError("TRANSACTION_REVERTED", f"could not {call.title}: {reason}")
+        return receipts
+    raise IexecError("CHAIN_REFUSED", f"the transactions were not mined within {timeout:g} s", retry=True)
+
+
+async def _reason(rpc: JsonRpc, sender: Address, call: Call, receipt: dict[str, Any]) -> str:
+    """Why a call reverted, from running it again on the state before it."""
+    transaction = {"from": sender, "data": to_hex(call.data), "gas": hex(call.gas)}
+    if call.to:
+        transaction["to"] = call.to
+    try:
+        await rpc.call("eth_call", transaction, hex(int(receipt["blockNumber"], 16) - 1))
+    except RpcError as error:
+        data = error.data if isinstance(error.data, str) and error.data.startswith("0x") else "0x"
+        return str(decode_revert(to_bytes(data)))
+    return "out of gas" if int(receipt["gasUsed"], 16) > call.gas * 0.98 else "it reverted"

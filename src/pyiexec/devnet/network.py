@@ -1,0 +1,255 @@
+"""A whole network on this machine: chain, contracts, order book, result store, one workerpool and its workers."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+
+import anyio
+import anyio.abc
+import msgspec
+
+from pyiexec.chain.anvil import Anvil, AnvilOptions, free_port
+from pyiexec.chain.networks import NetworkProfile
+from pyiexec.chain.rpc import JsonRpc
+from pyiexec.devnet import roles
+from pyiexec.devnet.hosting import EmbeddedHost, ProcessHost
+from pyiexec.devnet.parts import Part
+from pyiexec.devnet.provision import Provision, provision
+from pyiexec.foundation.logs import get_logger
+from pyiexec.protocol.errors import IexecError
+from pyiexec.protocol.primitives import Address
+
+log = get_logger(__name__)
+
+#: Seconds after which a crashed part is started again.
+RESTART_DELAY = 0.2
+
+
+class Ports(msgspec.Struct, frozen=True):
+    """TCP ports of the network on the loopback interface; 0 takes a free one."""
+
+    chain: int = 0
+    market: int = 0
+    gateway: int = 0
+    scheduler: int = 0
+
+
+#: Ports of `pyiexec up`, so that configuration files stay valid between runs.
+FIXED_PORTS = Ports(chain=8545, market=8541, gateway=8542, scheduler=8543)
+
+
+class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a local network is made.
+
+    Attributes:
+        directory: everything it writes.
+        workers: how many workers, liars included.
+        bad: how many of them lie, all the same plausible lie.
+        copycats: workers added that copy what others committed to.
+        seed: decides which workers lie.
+        block_time: seconds between blocks.
+        mixed: also mine a block for every transaction.
+        embedded: all services in this event loop instead of a process each.
+        category_seconds: unit of time of the short category.
+        restart: start parts again that end unexpectedly.
+    """
+
+    directory: Path
+    workers: int = 4
+    bad: int = 0
+    copycats: int = 0
+    seed: int = 1
+    block_time: float = 1.0
+    mixed: bool = True
+    embedded: bool = False
+    category_seconds: int = 5
+    ports: Ports = Ports()
+    restart: bool = True
+
+
+class NetworkState(msgspec.Struct, kw_only=True, rename="camel"):
+    """What has to be remembered of a network between runs."""
+
+    options: NetworkOptions
+    provision: Provision
+    ports: Ports
+
+
+def behaviours(options: NetworkOptions) -> list[str]:
+    """How each worker behaves, copycats last; which ones lie depends on the seed alone."""
+    liars = set(random.Random(options.seed).sample(range(options.workers), options.bad))  # noqa: S311 - a choice of roles
+    honest_or_not = ["liar" if number in liars else "honest" for number in range(options.workers)]
+    return honest_or_not + ["copycat"] * options.copycats
+
+
+class Network:
+    """A local network; use as an async context manager.
+
+    Attributes:
+        profile: what a client needs to use it, once entered.
+    """
+
+    profile: NetworkProfile
+    provision: Provision
+
+    def __init__(
+        self, options: NetworkOptions, *, progress: Callable[[str], None] = lambda _what: None
+    ) -> None:
+        count = options.workers + options.copycats
+        if options.workers < 1 or count > roles.MAX_WORKERS or not 0 <= options.bad <= options.workers:
+            raise IexecError(
+                "BAD_REQUEST", f"a local network has 1 to {roles.MAX_WORKERS} workers, and no more liars than workers"
+            )
+        self.options = options
+        self.progress = progress
+        self.workers = [roles.worker_account(number) for number in range(1, count + 1)]
+        self.behaviours = behaviours(options)
+        self._stack = AsyncExitStack()
+        self._parts: dict[str, Part] = {}
+        self._pool_address: Address | None = None
+
+    @property
+    def directory(self) -> Path:
+        """Where the network keeps its files."""
+        return self.options.directory
+
+    @property
+    def part_names(self) -> list[str]:
+        """The running services by name."""
+        return list(self._parts)
+
+    async def __aenter__(self) -> Network:
+        await self._stack.__aenter__()
+        try:
+            await self._start()
+        except BaseException as error:
+            await self._stack.__aexit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        with anyio.CancelScope(shield=True):
+            for name in reversed(self._parts):
+                await self._host.stop(name)
+            self._parts.clear()
+            self._group.cancel_scope.cancel()
+            return await self._stack.__aexit__(kind, error, trace)
+
+    async def _start(self) -> None:
+        directory = self.options.directory
+        directory.mkdir(parents=True, exist_ok=True)
+        state_file = directory / "network.json"
+        known = msgspec.json.decode(state_file.read_bytes(), type=NetworkState) if state_file.exists() else None
+        ports = known.ports if known else self.options.ports
+        ports = Ports(*(getattr(ports, name) or free_port() for name in Ports.__struct_fields__))
+
+        self.progress("starting the chain")
+        self.anvil = Anvil(
+            AnvilOptions(
+                port=ports.chain,
+                block_time=self.options.block_time,
+                mixed=self.options.mixed,
+                state=directory / "chain.json",
+                log=directory / "chain.log",
+            )
+        )
+        self._group = await self._stack.enter_async_context(anyio.create_task_group())
+        await self._stack.enter_async_context(self.anvil)
+        self._host: EmbeddedHost | ProcessHost
+        if self.options.embedded:
+            self._host = EmbeddedHost(self._group)
+        else:
+            self._host = ProcessHost(directory, self._group, self._ended)
+            self._host.warm_up()
+        async with JsonRpc(self.anvil.url) as rpc:
+            if known:
+                self.provision = known.provision
+                if await rpc.call("eth_getCode", self.provision.manifest.hub, "latest") == "0x":
+                    raise IexecError(
+                        "NETWORK_STOPPED",
+                        f"the chain in {directory} has lost the contracts",
+                        remedy="Start afresh with `pyiexec reset`.",
+                    )
+            else:
+                self.progress("deploying the contracts")
+                self.provision = await provision(rpc, self.workers, category_seconds=self.options.category_seconds)
+                state = NetworkState(options=self.options, provision=self.provision, ports=ports)
+                scratch = state_file.with_suffix(".part")
+                scratch.write_bytes(msgspec.json.format(msgspec.json.encode(state)))
+                scratch.replace(state_file)
+        manifest = self.provision.manifest
+        self.profile = NetworkProfile(
+            name="local",
+            chain_id=manifest.chain_id,
+            rpc_url=self.anvil.url,
+            hub=manifest.hub,
+            market_url=f"http://127.0.0.1:{ports.market}",
+            gateway_url=f"http://127.0.0.1:{ports.gateway}",
+            scheduler_url=f"http://127.0.0.1:{ports.scheduler}",
+            start_block=manifest.deployed_at,
+        )
+        (directory / "profile.json").write_bytes(msgspec.json.format(msgspec.json.encode(self.profile)))
+        self.progress("starting the services")
+        await self._start_parts(ports)
+
+    async def _start_parts(self, ports: Ports) -> None:
+        from pyiexec.devnet.settings import market_part, results_part, scheduler_part, worker_part
+
+        folder = self.options.directory
+        servers = [
+            market_part(folder, self.profile, ports.market),
+            results_part(folder, ports.gateway),
+            scheduler_part(folder, self.profile, self.provision.workerpool, ports.scheduler),
+        ]
+        workers = [
+            worker_part(folder, self.profile, self.provision.workerpool, number, behaviour)
+            for number, behaviour in enumerate(self.behaviours, start=1)
+        ]
+        for parts in (servers, workers):
+            async with anyio.create_task_group() as group:
+                for part in parts:
+                    self._parts[part.name] = part
+                    group.start_soon(self._host.start, part)
+
+    def _ended(self, name: str, _exit_code: int | None) -> None:
+        if self.options.restart and name in self._parts:
+            self._group.start_soon(self._start_again, name)
+
+    async def _start_again(self, name: str) -> None:
+        await anyio.sleep(RESTART_DELAY)
+        if name not in self._parts:
+            return
+        log.info("starting a part again", part_name=name)
+        try:
+            await self._host.start(self._parts[name])
+        except IexecError as error:
+            # It is tried again by the same way: its exit is reported like any other.
+            log.error("a part did not start again", part_name=name, cause=error.what)
+
+    def kill(self, name: str) -> None:
+        """End a part as a crash would: SIGKILL. It is started again if the options say so."""
+        if not isinstance(self._host, ProcessHost):
+            raise IexecError("BAD_REQUEST", "parts of an embedded network cannot be killed")
+        self._host.kill(name)
+
+    async def restart(self, name: str) -> None:
+        """Start a part that ended, with the settings it had."""
+        await self._host.start(self._parts[name])
+
+    def pid(self, name: str) -> int:
+        """Process id of a part."""
+        assert isinstance(self._host, ProcessHost), "only processes have ids of their own"
+        return self._host.pid(name)
+
+    async def stop(self, name: str) -> None:
+        """End a part in order and leave it stopped."""
+        del self._parts[name]
+        await self._host.stop(name)
+
+

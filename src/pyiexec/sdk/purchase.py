@@ -1,0 +1,187 @@
+"""Buying computation: find the best offers, show the exact price, and make the deals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from pyiexec.protocol.deadlines import FINAL_DEADLINE_RATIO
+from pyiexec.protocol.errors import IexecError
+from pyiexec.protocol.matching import explain_mismatch
+from pyiexec.protocol.orders import NO_DATASET, AppOrder, RequestOrder, WorkerpoolOrder
+from pyiexec.protocol.params import DealParams, format_params
+from pyiexec.protocol.primitives import NULL_ADDRESS, NULL_BYTES32, Address, Bytes32
+from pyiexec.protocol.tags import combine_tags
+from pyiexec.protocol.units import format_rlc
+from pyiexec.sdk.accounts import Accounts
+from pyiexec.sdk.connection import Connection
+from pyiexec.sdk.orders import Match, Orders
+
+
+class Share(msgspec.Struct, frozen=True):
+    """The part of a purchase that one pool's order serves; prices per task, nRLC."""
+
+    app_order: AppOrder
+    workerpool_order: WorkerpoolOrder
+    volume: int
+
+    @property
+    def task_price(self) -> int:
+        """What one task costs the requester."""
+        return self.app_order.appprice + self.workerpool_order.workerpoolprice
+
+
+class Quote(msgspec.Struct, frozen=True, kw_only=True):
+    """An offer for the whole of a request, at its exact price.
+
+    Attributes:
+        shares: which orders serve how many tasks, cheapest first.
+        final_seconds: time after the match until unfinished tasks can be claimed back.
+    """
+
+    app: Address
+    volume: int
+    category: int
+    trust: int
+    tag: Bytes32
+    shares: tuple[Share, ...]
+    final_seconds: int
+
+    @property
+    def total(self) -> int:
+        """What the whole purchase costs, nRLC."""
+        return sum(share.task_price * share.volume for share in self.shares)
+
+
+class Purchases:
+    """Quotes and deals for the user as requester."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._at = connection
+        self._orders = Orders(connection)
+        self._accounts = Accounts(connection)
+
+    async def quote(
+        self,
+        app: Address,
+        *,
+        volume: int = 1,
+        category: int | None = None,
+        trust: int = 1,
+        tag: Bytes32 = NULL_BYTES32,
+        workerpool: Address | None = None,
+    ) -> Quote:
+        """The cheapest published orders that serve the request whole.
+
+        Args:
+            app: the application.
+            volume: number of tasks.
+            category: class of tasks by duration; None takes whatever the cheapest offers have.
+            trust: wrong results are at most one in `trust`; 0 and 1 take a single worker's word.
+            tag: what the tasks need of a worker.
+            workerpool: this pool only; any when None.
+
+        Raises:
+            IexecError: ``APP_UNKNOWN``, ``APP_ORDER_MISSING``, ``WORKERPOOL_ORDER_MISSING``.
+        """
+        app_order = await self._app_order(app, volume, workerpool, tag)
+        needed = combine_tags(app_order.tag, NULL_BYTES32, tag)
+        offers = await self._at.orderbook.orders(
+            "workerpoolorder",
+            category=category,
+            minTrust=trust,
+            minTag=needed,
+            workerpool=workerpool,
+            app=app,
+            requester=self._at.address,
+        )
+        shares: list[Share] = []
+        missing = volume
+        chosen = category
+        for offer in offers:
+            order = offer.order
+            assert isinstance(order, WorkerpoolOrder), "the order book was asked for workerpool orders"
+            if chosen is not None and order.category != chosen:
+                continue
+            request = self._request(app_order, order, 1, trust, tag, "")
+            if explain_mismatch(app_order, NO_DATASET, order, request):
+                continue
+            chosen = order.category
+            shares.append(Share(app_order, order, min(missing, offer.remaining)))
+            missing -= shares[-1].volume
+            if not missing:
+                break
+        if missing or chosen is None:
+            found = f"only {volume - missing} of {volume} tasks" if shares else "no tasks"
+            raise IexecError("WORKERPOOL_ORDER_MISSING", f"the published pools offer {found} at trust {trust}")
+        timeref = (await self._at.hub.category(chosen)).work_clock_time_ref
+        return Quote(
+            app=app,
+            volume=volume,
+            category=chosen,
+            trust=trust,
+            tag=tag,
+            shares=tuple(shares),
+            final_seconds=FINAL_DEADLINE_RATIO * timeref,
+        )
+
+    async def _app_order(self, app: Address, volume: int, workerpool: Address | None, tag: Bytes32) -> AppOrder:
+        offers = await self._at.orderbook.orders(
+            "apporder", app=app, minVolume=volume, requester=self._at.address, workerpool=workerpool or "any"
+        )
+        for offer in offers:
+            assert isinstance(offer.order, AppOrder), "the order book was asked for app orders"
+            if offer.order.datasetrestrict == NULL_ADDRESS:
+                return offer.order
+        from pyiexec.sdk.assets import Apps
+
+        await Apps(self._at).show(app)
+        raise IexecError("APP_ORDER_MISSING", f"the owner of {app} has published no order for {volume} tasks")
+
+    def _request(
+        self, app: AppOrder, pool: WorkerpoolOrder, volume: int, trust: int, tag: Bytes32, params: str
+    ) -> RequestOrder:
+        return RequestOrder(
+            app=app.app,
+            appmaxprice=app.appprice,
+            workerpool=pool.workerpool,
+            workerpoolmaxprice=pool.workerpoolprice,
+            requester=self._at.address,
+            beneficiary=self._at.address,
+            volume=volume,
+            tag=tag,
+            category=pool.category,
+            trust=trust,
+            params=params,
+        )
+
+    async def buy(self, quote: Quote, params: DealParams, *, max_price: int | None = None) -> Sequence[Match]:
+        """Sign one request order per share of the quote and match it: the price is locked from the user's stake.
+
+        Nothing is signed before the whole price is known to be within `max_price` and covered by the stake.
+
+        Raises:
+            IexecError: ``PRICE_TOO_LOW``, ``STAKE_TOO_LOW``, ``CONTRACT_REVERTED``.
+        """
+        if max_price is not None and quote.total > max_price:
+            raise IexecError(
+                "PRICE_TOO_LOW", f"the cheapest offers cost {format_rlc(quote.total)}, above {format_rlc(max_price)}"
+            )
+        balance = await self._accounts.show()
+        if balance.stake < quote.total:
+            missing = format_rlc(quote.total - balance.stake)
+            raise IexecError(
+                "STAKE_TOO_LOW",
+                f"the price is {format_rlc(quote.total)}, the free stake {format_rlc(balance.stake)}",
+                remedy=f"Deposit at least {missing}: `pyiexec account deposit '{missing}'`.",
+            )
+        text = format_params(params)
+        matches = []
+        for share in quote.shares:
+            request = self._orders.sign(
+                self._request(share.app_order, share.workerpool_order, share.volume, quote.trust, quote.tag, text)
+            )
+            match = await self._orders.match(share.app_order, NO_DATASET, share.workerpool_order, request)
+            matches.append(match)
+        return matches

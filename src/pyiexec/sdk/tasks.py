@@ -1,0 +1,129 @@
+"""Tasks: their state, their results checked against the chain, and refunds."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pyiexec.chain import calls
+from pyiexec.protocol.deadlines import deadlines
+from pyiexec.protocol.deals import Deal
+from pyiexec.protocol.errors import IexecError
+from pyiexec.protocol.primitives import DealId, ResultDigest, TaskId
+from pyiexec.protocol.results import parse_link, result_digest, unpack
+from pyiexec.protocol.tasks import Task, TaskStatus
+from pyiexec.sdk.connection import Connection
+
+#: Results larger than this are refused, packed and unpacked (bytes, files).
+MAX_RESULT_BYTES = 256 << 20
+MAX_RESULT_FILES = 10_000
+
+
+class TaskResult(msgspec.Struct, frozen=True):
+    """A result that is what the workers proved.
+
+    Attributes:
+        files: content by path within the output folder.
+        archive: the zip as stored.
+        digest: SHA-256 or keccak that the chain recorded and this content has.
+    """
+
+    task_id: TaskId
+    location: str
+    digest: ResultDigest
+    files: dict[str, bytes]
+    archive: bytes
+
+
+class Tasks:
+    """Tasks of any deal."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._at = connection
+
+    async def show(self, task_id: TaskId) -> Task:
+        """The task on chain.
+
+        Raises:
+            IexecError: ``TASK_UNKNOWN`` until it is initialised.
+        """
+        task = await self._at.hub.task(task_id)
+        if task.status is TaskStatus.UNSET:
+            raise IexecError("TASK_UNKNOWN", f"no task {task_id} is initialised on chain {self._at.profile.chain_id}")
+        return task
+
+    async def result(self, task_id: TaskId) -> TaskResult:
+        """Download a completed task's result and check it against the digest on chain.
+
+        Raises:
+            IexecError: ``TASK_NOT_COMPLETED``; ``RESULT_WRONG`` when the stored content is not what was proved; errors
+                of the content store.
+        """
+        task = await self.show(task_id)
+        if task.status is not TaskStatus.COMPLETED:
+            raise IexecError("TASK_NOT_COMPLETED", f"task {task_id} is {task.status.name}")
+        deal = await self._at.hub.deal(task.deal_id)
+        link = parse_link(task.results)
+        if link.storage != "ipfs":
+            raise IexecError("RESULT_WRONG", f"the result is stored on {link.storage!r}, which cannot be fetched")
+        archive = await self._at.content.fetch(link.location.removeprefix("/ipfs/"), max_bytes=MAX_RESULT_BYTES)
+        try:
+            files = unpack(archive, MAX_RESULT_BYTES, MAX_RESULT_FILES)
+            digest = result_digest(files, callback=deal.has_callback)
+        except IexecError as error:
+            raise IexecError("RESULT_WRONG", f"the archive of task {task_id} is unusable: {error.what}") from error
+        if digest != task.result_digest:
+            raise IexecError(
+                "RESULT_WRONG", f"task {task_id}: the stored result has digest {digest}, proved was {task.result_digest}"
+            )
+        return TaskResult(task_id, link.location, digest, files, archive)
+
+    async def claim(self, task_id: TaskId) -> str:
+        """Take back the price of a task that was not completed in time. Returns the transaction's hash.
+
+        Raises:
+            IexecError: ``TASK_NOT_CLAIMABLE``.
+        """
+        task = await self.show(task_id)
+        now = await self._chain_time()
+        if not task.may_claim(now):
+            if task.status in (TaskStatus.COMPLETED, TaskStatus.FAILED):
+                raise IexecError("TASK_NOT_CLAIMABLE", f"task {task_id} is {task.status.name}")
+            wait = task.final_deadline - now
+            raise IexecError("TASK_NOT_CLAIMABLE", f"task {task_id} can be claimed in {wait} s", retry=True)
+        receipt = await self._at.send(task_id, "claim", self._at.hub.address, calls.claim(task_id))
+        return receipt.transaction_hash
+
+    async def claim_deal(self, deal_id: DealId) -> list[str]:
+        """Take back every unfinished task of a deal past its final deadline, also those never initialised.
+
+        Returns:
+            Hashes of the transactions.
+
+        Raises:
+            IexecError: ``DEAL_UNKNOWN``; ``TASK_NOT_CLAIMABLE``.
+        """
+        deal: Deal = await self._at.hub.deal(deal_id)
+        task_ids = deal.task_ids(deal_id)
+        tasks = await self._at.hub.tasks(task_ids)
+        now = await self._chain_time()
+        unset = [i for i, task in zip(deal.indexes, tasks, strict=True) if task.status is TaskStatus.UNSET]
+        ready = [t for t, task in zip(task_ids, tasks, strict=True) if task.may_claim(now)]
+        timeref = (await self._at.hub.category(deal.category)).work_clock_time_ref
+        final = deadlines(deal.start_time, timeref).final
+        if final > now:
+            wait = final - now
+            raise IexecError("TASK_NOT_CLAIMABLE", f"deal {deal_id} can be claimed in {wait} s", retry=True)
+        hub, sent = self._at.hub.address, []
+        if ready:
+            data = calls.claim_array(ready)
+            sent.append((await self._at.send(f"{deal_id}/{ready[0]}", "claim", hub, data)).transaction_hash)
+        if unset:
+            data = calls.initialize_and_claim_array([deal_id] * len(unset), unset)
+            sent.append((await self._at.send(f"{deal_id}/{unset[0]}", "claim", hub, data)).transaction_hash)
+        return sent
+
+    async def _chain_time(self) -> int:
+        # A claim is judged by the block it is mined in, which is not older than the newest one, and on a live chain
+        # not older than the clock either.
+        block = await self._at.rpc.call("eth_getBlockByNumber", "latest", False)
+        return max(int(block["timestamp"], 16), int(self._at.clock.now()))
