@@ -57,10 +57,10 @@ def create_app(store: ContentStore, max_upload_bytes: int) -> Litestar:
         return Stream(_checked(store, cid), headers=headers, media_type="application/octet-stream")
 
     @head("/ipfs/{cid:str}")
-    async def describe(cid: str) -> Response[bytes]:
+    async def describe(cid: str) -> Response[None]:
         """Whether a file is here, and its size."""
         headers = _headers(cid, await store.stat(cid))
-        return Response(b"", headers={"content-type": "application/octet-stream", **headers})
+        return Response(None, headers={"content-type": "application/octet-stream", **headers})
 
     @get("/health")
     async def health() -> dict[str, Any]:

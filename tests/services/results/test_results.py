@@ -101,17 +101,13 @@ async def test_unknown_and_ill_formed_names_are_refused(
             assert (await response.json())["ok"] is False
 
 
-async def test_too_much_is_refused_whether_announced_or_not(client: ContentClient, base_url: str) -> None:
+async def test_too_much_is_refused_whether_announced_or_not(
+    base_url: str, session: aiohttp.ClientSession, client: ContentClient
+) -> None:
     assert await refused(client.add(bytes(UPLOAD_LIMIT + 1))) == "CONTENT_TOO_LARGE"
     assert await refused(client.fetch(file_cid(bytes(UPLOAD_LIMIT + 1)), 10**9)) == "CONTENT_NOT_FOUND"
-    async with (
-        http_session() as session,
-        session.post(
-            f"{base_url}/api/v0/add",
-            data=io.BytesIO(bytes(5_000_000)),
-            headers={"content-type": "multipart/form-data; boundary=x"},
-        ) as response,
-    ):
+    content, headers = io.BytesIO(bytes(5_000_000)), {"content-type": "multipart/form-data; boundary=x"}
+    async with session.post(f"{base_url}/api/v0/add", data=content, headers=headers) as response:
         assert response.status == 413
 
 
