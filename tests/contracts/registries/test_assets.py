@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -49,7 +48,7 @@ FIELDS: list[tuple[str, tuple[Any, ...]]] = [
     ("workerpool", ("",)),
     ("workerpool", ("p" * 4096,)),
 ]
-SAMPLES = {kind: fields for kind, fields in reversed(FIELDS)}
+SAMPLES = dict(reversed(FIELDS))
 KINDS = tuple(SAMPLES)
 OWNER = Function.parse("owner() view returns (address)")
 REGISTRY = Function.parse("registry() view returns (address)")
@@ -106,7 +105,7 @@ def test_creating_logs_one_transfer_and_nothing_else(chain: Any, registries: Reg
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_asset_cannot_be_created_twice_but_another_owner_may_have_its_like(
-    chain: Any, registries: Registries, kind: str, reverted: type[Exception]
+    chain: Any, registries: Registries, kind: str, reverted: Any
 ) -> None:
     first = create(chain, registries, kind, chain.accounts[4])
     with pytest.raises(reverted) as refusal:
@@ -116,9 +115,7 @@ def test_the_same_asset_cannot_be_created_twice_but_another_owner_may_have_its_l
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nothing_is_created_for_the_zero_address(
-    chain: Any, registries: Registries, kind: str, reverted: type[Exception]
-) -> None:
+def test_nothing_is_created_for_the_zero_address(chain: Any, registries: Registries, kind: str, reverted: Any) -> None:
     with pytest.raises(reverted) as refusal:
         create(chain, registries, kind, NULL_ADDRESS)
     assert message(refusal) == f"ERC721InvalidReceiver({NULL_ADDRESS})"
@@ -137,16 +134,14 @@ def test_nothing_is_created_for_the_zero_address(
     ],
 )
 def test_a_field_beyond_its_limit_is_refused(
-    chain: Any, registries: Registries, kind: str, fields: tuple[Any, ...], reverted: type[Exception]
+    chain: Any, registries: Registries, kind: str, fields: tuple[Any, ...], reverted: Any
 ) -> None:
     with pytest.raises(reverted):
         create(chain, registries, kind, chain.accounts[4], *fields)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_asset_cannot_be_initialised_again(
-    chain: Any, registries: Registries, kind: str, reverted: type[Exception]
-) -> None:
+def test_an_asset_cannot_be_initialised_again(chain: Any, registries: Registries, kind: str, reverted: Any) -> None:
     asset = create(chain, registries, kind, chain.accounts[4])
     for target in (asset, chain.call(registries[kind], Function.parse("master() view returns (address)"))):
         with pytest.raises(reverted) as refusal:
@@ -167,17 +162,17 @@ def test_an_asset_cannot_be_initialised_again(
     ids=["plain transfer", "proxy initialisation", "one byte", "unknown function", "value with a getter"],
 )
 def test_an_asset_refuses_value_and_unknown_calls_without_a_reason(
-    chain: Any, registries: Registries, kind: str, data: bytes, value: int, reverted: Callable[..., Exception]
+    chain: Any, registries: Registries, kind: str, data: bytes, value: int, reverted: Any
 ) -> None:
     asset = create(chain, registries, kind, chain.accounts[4])
-    with pytest.raises(reverted) as refusal:  # type: ignore[call-overload]
+    with pytest.raises(reverted) as refusal:
         chain.transact(asset, data, value=value)
     assert refusal.value.data == b""
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_naming_an_asset_is_refused_to_strangers_and_not_supported_for_its_owner(
-    chain: Any, registries: Registries, kind: str, reverted: type[Exception]
+    chain: Any, registries: Registries, kind: str, reverted: Any
 ) -> None:
     asset = create(chain, registries, kind, chain.accounts[4])
     for sender, reason in (
@@ -199,7 +194,7 @@ def test_the_asset_follows_its_token(chain: Any, registries: Registries, kind: s
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_master_is_the_artifact_and_has_neither_registry_nor_owner(
-    chain: Any, registries: Registries, kind: str, reverted: type[Exception]
+    chain: Any, registries: Registries, kind: str, reverted: Any
 ) -> None:
     master = chain.call(registries[kind], Function.parse("master() view returns (address)"))
     artifact = load(kind.capitalize())
@@ -267,7 +262,7 @@ def test_a_policy_is_refused(
     sender: int,
     policy: tuple[int, int],
     reason: str,
-    reverted: type[Exception],
+    reverted: Any,
 ) -> None:
     pool = create(chain, registries, "workerpool", chain.accounts[6])
     with pytest.raises(reverted) as refusal:
@@ -275,9 +270,7 @@ def test_a_policy_is_refused(
     assert message(refusal) == reason
 
 
-def test_only_a_workerpool_can_record_a_policy(
-    chain: Any, registries: Registries, reverted: type[Exception]
-) -> None:
+def test_only_a_workerpool_can_record_a_policy(chain: Any, registries: Registries, reverted: Any) -> None:
     create(chain, registries, "workerpool", chain.accounts[6])
     set_policy = Function.parse("setPolicy(uint256 stake, uint256 reward)")
     for sender in (chain.accounts[0], chain.accounts[6]):

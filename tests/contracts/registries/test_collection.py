@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +95,7 @@ def test_a_refusal_names_its_cause(
     chain: Any,
     registries: Registries,
     pools: list[int],
-    reverted: Callable[..., Any],
+    reverted: Any,
     sender: int,
     function: Function,
     arguments: tuple[Any, ...],
@@ -110,7 +109,7 @@ def test_a_refusal_names_its_cause(
 
     values = [actual(value, p.type) for value, p in zip(arguments, function.inputs, strict=True)]
     expected = [actual(value, p.type) for value, p in zip(told, ERRORS[error].inputs, strict=True)]
-    with pytest.raises(reverted) as refusal:  # type: ignore[call-overload]
+    with pytest.raises(reverted) as refusal:
         chain.call(registries["workerpool"], function, *values, sender=chain.accounts[sender])
     assert refusal.value.data == ERRORS[error].encode(*expected)
 
@@ -134,7 +133,7 @@ def test_owner_approved_and_operator_may_transfer(
 
 
 def test_an_operator_may_approve_and_can_be_dismissed(
-    chain: Any, registries: Registries, pools: list[int], reverted: type[Exception]
+    chain: Any, registries: Registries, pools: list[int], reverted: Any
 ) -> None:
     registry, owner, operator = registries["workerpool"], chain.accounts[6], chain.accounts[8]
     chain.send(registry, APPROVE_ALL, operator, True, sender=owner)
@@ -177,11 +176,11 @@ def test_a_contract_that_accepts_tokens_owns_it_when_asked(
 
 @pytest.mark.parametrize("behaviour", [1, 2, 3])
 def test_a_contract_that_does_not_accept_tokens_does_not_get_any(
-    chain: Any, registries: Registries, pools: list[int], reverted: Callable[..., Any], behaviour: int
+    chain: Any, registries: Registries, pools: list[int], reverted: Any, behaviour: int
 ) -> None:
     registry, owner = registries["workerpool"], chain.accounts[6]
     contract = receiver(chain, behaviour)
-    with pytest.raises(reverted) as refusal:  # type: ignore[call-overload]
+    with pytest.raises(reverted) as refusal:
         chain.send(registry, FUNCTIONS["safeTransferFrom"], owner, contract, pools[0], sender=owner)
     if behaviour == 2:
         assert str(refusal.value) == "no tokens please"
@@ -191,10 +190,10 @@ def test_a_contract_that_does_not_accept_tokens_does_not_get_any(
 
 
 def test_a_safe_transfer_to_a_contract_without_the_hook_is_refused(
-    chain: Any, registries: Registries, pools: list[int], reverted: Callable[..., Any]
+    chain: Any, registries: Registries, pools: list[int], reverted: Any
 ) -> None:
     registry, owner = registries["workerpool"], chain.accounts[6]
-    with pytest.raises(reverted) as refusal:  # type: ignore[call-overload]
+    with pytest.raises(reverted) as refusal:
         chain.send(registry, FUNCTIONS["safeTransferFrom"], owner, registry, pools[0], sender=owner)
     assert refusal.value.data == ERRORS["ERC721InvalidReceiver"].encode(registry)
 
