@@ -5,14 +5,21 @@ Source: PoCo `contribute`, check of ``authorizationSign``; EIP-191.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from pyiexec.protocol import ids
 from pyiexec.protocol.eip712 import ethereum_message_digest
 from pyiexec.protocol.primitives import NULL_ADDRESS, Address, DealId, TaskId
 
+#: Form of a 32-byte value and of a signature on the wire.
+WORD_PATTERN = r"^0x[0-9a-f]{64}\Z"
+SIGNATURE_PATTERN = r"^0x([0-9a-f]{2}){0,1024}\Z"
 
-class WorkerpoolAuthorization(msgspec.Struct, frozen=True, kw_only=True):
+
+class WorkerpoolAuthorization(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the scheduler hands to a worker with a task.
 
     `signature` is hexadecimal text, made over `authorization_digest` by the owner of the workerpool; `deal_id` and
@@ -20,11 +27,11 @@ class WorkerpoolAuthorization(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     worker: Address
-    task_id: TaskId
-    deal_id: DealId
-    index: int
+    task_id: Annotated[TaskId, Meta(pattern=WORD_PATTERN)]
+    deal_id: Annotated[DealId, Meta(pattern=WORD_PATTERN)]
+    index: Annotated[int, Meta(ge=0)]
     enclave_challenge: Address = NULL_ADDRESS
-    signature: str = "0x"
+    signature: Annotated[str, Meta(pattern=SIGNATURE_PATTERN)] = "0x"
 
     @property
     def names_its_task(self) -> bool:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from pyiexec.protocol.authorization import WorkerpoolAuthorization
+from pyiexec.protocol.authorization import SIGNATURE_PATTERN, WORD_PATTERN, WorkerpoolAuthorization
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import Address, Bytes32, ResultHash, TaskId, checksum, keccak256, to_bytes
 from pyiexec.protocol.replicates import ReplicateStatus
@@ -24,11 +24,10 @@ MAX_LOGS = 65_536
 #: Longest free text in characters.
 MAX_TEXT = 4_096
 
-_WORD = r"^0x[0-9a-f]{64}$"
-_Word = Annotated[Bytes32, Meta(pattern=_WORD)]
-_TaskId = Annotated[TaskId, Meta(pattern=_WORD)]
-_ResultHash = Annotated[ResultHash, Meta(pattern=_WORD)]
-_Signature = Annotated[str, Meta(pattern=r"^0x([0-9a-f]{2}){0,1024}$")]
+_Word = Annotated[Bytes32, Meta(pattern=WORD_PATTERN)]
+_TaskId = Annotated[TaskId, Meta(pattern=WORD_PATTERN)]
+_ResultHash = Annotated[ResultHash, Meta(pattern=WORD_PATTERN)]
+_Signature = Annotated[str, Meta(pattern=SIGNATURE_PATTERN)]
 _Name = Annotated[str, Meta(max_length=256)]
 _Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 _Logs = Annotated[str, Meta(max_length=MAX_LOGS)]

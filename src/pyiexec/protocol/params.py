@@ -14,9 +14,9 @@ from msgspec import UNSET, Meta, UnsetType
 
 from pyiexec.protocol.errors import IexecError
 
-_Key = Annotated[str, Meta(pattern=r"^[1-9][0-9]*$")]
+_Key = Annotated[str, Meta(pattern=r"^[1-9][0-9]*\Z")]
 _SecretName = Annotated[str, Meta(min_length=1)]
-_Url = Annotated[str, Meta(pattern=r"^https?://[^\s,]+$")]
+_Url = Annotated[str, Meta(pattern=r"^https?://[^\s,]+\Z")]
 
 #: Keys that other clients of the protocol write and that change nothing here.
 _IGNORED = {

@@ -39,8 +39,9 @@ _STEPS: Mapping[ReplicateStatus, frozenset[ReplicateStatus]] = {
     _S.APP_DOWNLOADED: frozenset({_S.DATA_DOWNLOADED}),
     _S.DATA_DOWNLOADED: frozenset({_S.COMPUTED}),
     _S.COMPUTED: frozenset({_S.CONTRIBUTED, _S.CONTRIBUTE_AND_FINALIZE_DONE}),
-    _S.CONTRIBUTED: frozenset({_S.REVEALED}),
-    _S.REVEALED: frozenset({_S.RESULT_UPLOADED, _S.COMPLETED}),
+    # The chain tells of a contribution finalized at once as of a contribution and a reveal first.
+    _S.CONTRIBUTED: frozenset({_S.REVEALED, _S.CONTRIBUTE_AND_FINALIZE_DONE}),
+    _S.REVEALED: frozenset({_S.RESULT_UPLOADED, _S.CONTRIBUTE_AND_FINALIZE_DONE, _S.COMPLETED}),
     _S.RESULT_UPLOADED: frozenset({_S.COMPLETED}),
     _S.CONTRIBUTE_AND_FINALIZE_DONE: frozenset({_S.COMPLETED}),
 }
@@ -74,9 +75,13 @@ def counts_as_pending(status: ReplicateStatus) -> bool:
     return status in PENDING
 
 
-def is_stale(current: ReplicateStatus, new: ReplicateStatus) -> bool:
-    """Whether `new` says nothing that is not known: a repeated report, or one overtaken by the chain."""
-    return current is new or current in _LATER[new]
+def is_stale(current: ReplicateStatus, new: ReplicateStatus, *, on_chain: bool = False) -> bool:
+    """Whether `new` changes nothing: it was known, the chain was faster, or the replicate had ended before.
+
+    Such news is not an error where messages may come twice or late; it is dropped.
+    """
+    ended = current is _S.COMPLETED if on_chain else current in FINAL
+    return ended or current is new or current in _LATER[new]
 
 
 def _may_follow(current: ReplicateStatus, new: ReplicateStatus, on_chain: bool) -> bool:
@@ -94,7 +99,7 @@ def advance(current: ReplicateStatus, new: ReplicateStatus, *, on_chain: bool = 
     """`new`, if it may follow `current`; `on_chain` says that it was seen there rather than reported.
 
     Raises:
-        IexecError: ``BAD_TRANSITION``. Ask `is_stale` first where messages may come twice or late.
+        IexecError: ``BAD_TRANSITION``, also for news that `is_stale` and should have been dropped.
     """
     if not _may_follow(current, new, on_chain):
         raise IexecError(

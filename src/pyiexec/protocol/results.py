@@ -12,7 +12,7 @@ import io
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import sha256
 
 import msgspec
@@ -64,25 +64,24 @@ def _check_name(name: str) -> None:
         raise _refuse(f"the file name {shown} cannot be written in UTF-8") from None
     if any(part in ("", ".", "..") for part in name.split("/")):
         raise _refuse(f"the file name {shown} does not stay in its folder")
-    if not name.isprintable() or "\\" in name or ":" in name:
+    if not name.isprintable() or "\\" in name or name[1:2] == ":":
         raise _refuse(f"the file name {shown} holds a character that not every system allows")
     if size > MAX_NAME_PART or whole > MAX_NAME:
         raise _refuse(f"the file name {shown} is too long")
 
 
-def _check_names(names: Iterable[str]) -> None:
-    """Refuse a set of names that cannot stand side by side in one folder."""
+def _check_names(files: Collection[str], folders: Collection[str] = ()) -> None:
+    """Refuse names that cannot stand side by side in one folder."""
+    only_files, all_names = set(files), [*files, *folders]
     seen: set[str] = set()
-    for name in names:
+    for name in all_names:
         _check_name(name)
         if name in seen:
-            raise _refuse(f"the file {name!r} is there twice")
+            raise _refuse(f"{name!r} is there twice")
         seen.add(name)
-    for name in seen:
-        parts = name.split("/")
-        for depth in range(1, len(parts)):
-            if "/".join(parts[:depth]) in seen:
-                raise _refuse(f"{'/'.join(parts[:depth])!r} is both a file and a folder")
+        for at, character in enumerate(name):
+            if character == "/" and name[:at] in only_files:
+                raise _refuse(f"{name[:at]!r} is both a file and a folder")
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:
@@ -151,9 +150,9 @@ def unpack(data: bytes, max_bytes: int, max_files: int) -> dict[str, bytes]:
                 raise _refuse(f"the archive holds more than {max_files} files")
             for member in members:
                 _check_member(member)
-            _check_names(member.filename.removesuffix("/") for member in members if member.is_dir())
+            folders = [member.filename[:-1] for member in members if member.is_dir()]
             members = [member for member in members if not member.is_dir()]
-            _check_names(member.filename for member in members)
+            _check_names([member.filename for member in members], folders)
             for member in members:
                 with archive.open(member) as content:
                     files[member.filename] = content.read(left + 1)

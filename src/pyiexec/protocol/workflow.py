@@ -83,8 +83,8 @@ _ORDER = list(Phase)
 _TRANSITIONS: Mapping[TaskEvent, Mapping[Phase, Phase]] = {
     _E.INITIALIZE_SENT: {_P.RECEIVED: _P.INITIALIZING},
     _E.INITIALIZED: {_P.RECEIVED: _P.RUNNING, _P.INITIALIZING: _P.RUNNING},
-    _E.CONSENSUS_REACHED: {_P.RUNNING: _P.CONSENSUS, _P.FAILED: _P.CONSENSUS},
-    _E.REOPENED: {_P.CONSENSUS: _P.RUNNING, _P.FAILED: _P.RUNNING},
+    _E.CONSENSUS_REACHED: {_P.RUNNING: _P.CONSENSUS},
+    _E.REOPENED: {_P.CONSENSUS: _P.RUNNING},
     _E.ENOUGH_REVEALED: {_P.CONSENSUS: _P.REVEALED},
     _E.UPLOAD_REQUESTED: {_P.REVEALED: _P.UPLOADING},
     _E.UPLOAD_FAILED: {_P.UPLOADING: _P.REVEALED},
@@ -92,9 +92,18 @@ _TRANSITIONS: Mapping[TaskEvent, Mapping[Phase, Phase]] = {
     _E.FINALIZED: {phase: _P.COMPLETED for phase in _P if phase is not _P.COMPLETED},
     _E.CLAIMED: {phase: _P.FAILED for phase in _P if phase is not _P.COMPLETED},
 }
+#: What the chain may still bring back after the task was given up for these causes.
+_REVIVALS: Mapping[TaskEvent, Mapping[FailureCause, Phase]] = {
+    _E.INITIALIZED: {FailureCause.INITIALIZE_REFUSED: _P.RUNNING},
+    _E.CONSENSUS_REACHED: {
+        FailureCause.CONTRIBUTION_TIMEOUT: _P.CONSENSUS,
+        FailureCause.NO_CONSENSUS: _P.CONSENSUS,
+    },
+    _E.REOPENED: {FailureCause.REVEAL_TIMEOUT: _P.RUNNING},
+}
 #: Where an event has had its effect: arriving there again it changes nothing.
 _BEHIND: Mapping[TaskEvent, frozenset[Phase]] = {
-    _E.REOPENED: frozenset({_P.RUNNING}),
+    _E.REOPENED: frozenset({_P.RUNNING, _P.FAILED}),
     _E.UPLOAD_FAILED: frozenset({_P.REVEALED, _P.FINALIZING, _P.COMPLETED, _P.FAILED}),
     _E.CLAIMED: frozenset({_P.FAILED}),
     **{
@@ -119,6 +128,8 @@ def advance(workflow: Workflow, event: TaskEvent) -> Workflow:
         IexecError: ``BAD_TRANSITION`` when the event cannot happen in this phase.
     """
     phase = _TRANSITIONS[event].get(workflow.phase)
+    if workflow.cause is not None and event in _REVIVALS:
+        phase = _REVIVALS[event].get(workflow.cause)
     if phase is None:
         if workflow.phase in _BEHIND[event]:
             return workflow
