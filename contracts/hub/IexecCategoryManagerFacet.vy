@@ -1,0 +1,14 @@
+# pragma version 0.4.3
+"""
+@title IexecCategoryManagerFacet
+@license Apache-2.0
+"""
+from hub.modules import categories
+from hub.modules import ownership
+from hub.modules import store
+
+initializes: store
+initializes: ownership[store := store]
+initializes: categories[store := store, ownership := ownership]
+
+exports: categories.createCategory

@@ -1,0 +1,21 @@
+# pragma version 0.4.3
+"""
+@title IexecConfigurationFacet
+@license Apache-2.0
+"""
+from hub.modules import configuration
+from hub.modules import ownership
+from hub.modules import store
+
+initializes: store
+initializes: ownership[store := store]
+initializes: configuration[store := store, ownership := ownership]
+
+exports: (
+    configuration.configure,
+    configuration.domain,
+    configuration.updateDomainSeparator,
+    configuration.importScore,
+    configuration.setTeeBroker,
+    configuration.setCallbackGas,
+)
