@@ -22,9 +22,15 @@ CATALOGUE: dict[str, Entry] = {
     "ANVIL_UNAVAILABLE": Entry(
         "Install npm (Debian: apt install npm), or name an anvil 1.7.1 binary in PYIEXEC_ANVIL.", http_status=500
     ),
+    "APP_CHECKSUM_MISMATCH": Entry(
+        "The app's owner must register an app whose checksum is the SHA-256 of what is stored.", http_status=409
+    ),
     "APP_EXITED_NON_ZERO": Entry("Read the application's log; correct its arguments or inputs, or tell its owner."),
     "APP_INVALID_MODULE": Entry("Build the application as a WASI preview 1 command, as `zig cc -target wasm32-wasi` does."),
     "APP_NOT_DETERMINISTIC": Entry("Remove what differs between two runs before anyone stakes on this application."),
+    "APP_NOT_HASHED": Entry(
+        "Register the app under an address that names its content by hash, such as /ipfs/Qm...", http_status=409
+    ),
     "APP_NO_RESULT": Entry("Have the application write computed.json and the file or folder it names into $IEXEC_OUT."),
     "APP_ORDER_MISSING": Entry("Ask the app's owner to publish an order (`pyiexec app publish`), or choose another app.", http_status=404),
     "APP_OUTPUT_TOO_LARGE": Entry("Have the application write less, or split its work into more tasks."),
@@ -34,9 +40,13 @@ CATALOGUE: dict[str, Entry] = {
     "APP_TIMEOUT": Entry("Choose a category with more time, or a faster worker.", retry=True),
     "APP_TRAPPED": Entry("Tell the application's owner: it crashed. Its log may say where."),
     "APP_UNKNOWN": Entry("Check the address; `pyiexec app deploy` registers an app and prints it.", http_status=404),
+    "APP_UNSUPPORTED": Entry("Choose a workerpool whose workers have a runtime for this kind of app.", http_status=409),
     "APP_WROTE_OUTSIDE": Entry("Have the application write into $IEXEC_OUT only."),
     "ARTIFACT_MISSING": Entry("Run `make contracts` to compile the contracts.", http_status=500),
     "ASSET_UNKNOWN": Entry("Check the address: no app, dataset or workerpool stands there.", http_status=404),
+    "AUTHORIZATION_INVALID": Entry(
+        "The scheduler must sign assignments with the key of the workerpool's owner.", http_status=403
+    ),
     "BAD_ADDRESS": Entry("Give an address of 0x and 40 hexadecimal digits."),
     "BAD_AMOUNT": Entry("Give an amount such as `1.5 RLC` or `100 nRLC`; 1 RLC is 1,000,000,000 nRLC."),
     "BAD_BYTES32": Entry("Give 0x and 64 hexadecimal digits."),
@@ -56,22 +66,37 @@ CATALOGUE: dict[str, Entry] = {
     "BAD_TRANSITION": Entry("This step cannot follow the state reached: please report it with the log.", http_status=409),
     "BALANCE_TOO_LOW": Entry("Get RLC first, or deposit less.", http_status=409),
     "CACHE_UNSAFE": Entry("Remove the folder named, or give it to this user alone (chmod 700).", http_status=500),
+    "CATEGORY_REFUSED": Entry("Choose a shorter category, or a workerpool that runs longer tasks.", http_status=409),
     "CATEGORY_UNKNOWN": Entry("Choose one of the categories the hub has; they are numbered from 0.", http_status=404),
     "CHAIN_REFUSED": Entry("Read the node's message; the transaction was not accepted.", http_status=502),
     "CHAIN_UNREACHABLE": Entry(
         "Check that the node runs and that its URL is right; `pyiexec status` shows both.", retry=True, http_status=503
     ),
+    "CHANNEL_REFUSED": Entry("Ask the workerpool's manager to let the worker in.", retry=True, http_status=403),
     "CONFIRMATION_NEEDED": Entry("Add --yes to go ahead without being asked."),
+    "CONSENSUS_REACHED": Entry("Nothing: the task no longer needed this worker.", http_status=409),
     "CONTENT_MISMATCH": Entry(
         "Do not use the content; fetch it from another gateway, or publish it again.", http_status=502
     ),
     "CONTENT_NOT_FOUND": Entry("Check the CID, and that its owner published the content.", http_status=404),
     "CONTENT_TOO_LARGE": Entry("Send or ask for less, or raise the limit in the settings.", http_status=413),
     "CONTRACT_REVERTED": Entry("The contract refused the call for the reason named.", http_status=409),
+    "CONTRIBUTION_ALREADY_SET": Entry("Give the task to another worker.", http_status=409),
+    "CONTRIBUTION_REJECTED": Entry(
+        "Check the worker: other workers agreed on another result, and its stake is lost.", http_status=409
+    ),
+    "CONTRIBUTION_TIMEOUT": Entry(
+        "Claim the refund after the final deadline; choose a longer category next time.", http_status=409
+    ),
     "DATABASE_UNAVAILABLE": Entry("Check the database URL and the rights on its folder.", retry=True, http_status=503),
+    "DATASET_CHECKSUM_MISMATCH": Entry(
+        "The dataset's owner must register the SHA-256 of what is stored.", http_status=409
+    ),
     "DATASET_ORDER_MISSING": Entry("Ask the dataset's owner to publish an order.", http_status=404),
     "DATASET_UNKNOWN": Entry("Check the dataset's address.", http_status=404),
     "DEAL_UNKNOWN": Entry("Check the deal id and the network.", http_status=404),
+    "INPUT_NOT_HASHED": Entry("Give input files by URLs that name their content: .../ipfs/<cid>.", http_status=409),
+    "INPUT_UNAVAILABLE": Entry("Check that the input file's URL answers.", retry=True, http_status=502),
     "INSUFFICIENT_FUNDS": Entry("Send native coin for gas to the account named.", http_status=409),
     "INTERNAL": Entry("This is a defect of pyiexec: please report it with the log.", http_status=500),
     "LEDGER_BROKEN": Entry("This must never happen: please report it with the ledger.", http_status=500),
@@ -81,9 +106,15 @@ CATALOGUE: dict[str, Entry] = {
     "NOT_OWNER": Entry("Use the wallet of the owner.", http_status=403),
     "NO_CONSENSUS": Entry("Claim the refund after the final deadline; ask for less trust or a pool with more workers.", http_status=409),
     "ORDER_MISMATCH": Entry("Change the order named so that the four fit together.", http_status=409),
+    "OUTPUT_EXISTS": Entry("Choose another --output, or move the folder away.", http_status=409),
     "PORT_TAKEN": Entry("Stop what listens there, or choose another port.", retry=True, http_status=503),
     "PRICE_TOO_LOW": Entry("Raise --max-price to the price shown, or wait for cheaper orders.", http_status=409),
+    "RESULT_LOST": Entry("Ask another worker of the task; this one lost its data folder.", http_status=404),
     "RESULT_WRONG": Entry("Do not use it. Report the task: its stored result is not what the chain recorded.", http_status=409),
+    "REVEAL_TIMEOUT": Entry(
+        "Check the worker's connection to the chain: it voted right and revealed too late.", http_status=409
+    ),
+    "SAMPLE_MISSING": Entry("Install the wheel, or work in a checkout.", http_status=500),
     "SERVICE_FAILED": Entry("Read the service's log (`pyiexec logs SERVICE`).", http_status=500),
     "STAKE_TOO_LOW": Entry("Deposit what is missing: `pyiexec account deposit AMOUNT`.", http_status=409),
     "STORE_UNREACHABLE": Entry(
@@ -92,15 +123,20 @@ CATALOGUE: dict[str, Entry] = {
     "STORE_UNWRITABLE": Entry(
         "Check the free space and the rights of the content store's folder.", retry=True, http_status=503
     ),
+    "TASK_ABORTED": Entry("Nothing: the scheduler no longer wanted the task from this worker.", http_status=409),
+    "TASK_CLAIMED": Entry("Nothing: the task ended without result and all stakes were given back.", http_status=409),
+    "TASK_NOT_ACTIVE": Entry("Check the task on chain; contributions are taken while it is ACTIVE.", http_status=409),
     "TASK_NOT_CLAIMABLE": Entry("A task can be claimed after its final deadline unless it was completed.", http_status=409),
     "TASK_NOT_COMPLETED": Entry("Wait with `pyiexec task watch`; a task past its final deadline is refunded by `pyiexec task claim`.", http_status=409),
     "TASK_UNKNOWN": Entry("Check the task id and the network; a task exists once it is initialised.", http_status=404),
+    "TEE_NOT_SUPPORTED": Entry("Choose a workerpool with enclaves, or drop the tee tag.", http_status=409),
     "TRANSACTION_REPLACED": Entry("Use the key with one program at a time: another transaction took its place.", http_status=409),
     "TRANSACTION_REVERTED": Entry("The contract refused the transaction for the reason named; its gas is spent.", http_status=409),
     "WALLET_MISSING": Entry("Create one with `pyiexec wallet create`, or name it with --wallet.", http_status=404),
     "WORKERPOOL_ORDER_MISSING": Entry("Lower trust or volume, choose another category, or wait for a pool to publish.", retry=True, http_status=404),
     "WORKERPOOL_UNKNOWN": Entry("Check the workerpool's address.", http_status=404),
     "WRONG_PASSWORD": Entry("Give the password the keystore file was made with.", http_status=403),
+    "WRONG_WORKERPOOL": Entry("Check workerpool, hub and scheduler_url in the worker's settings.", http_status=409),
 }
 
 

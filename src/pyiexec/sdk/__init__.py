@@ -1,1 +1,23 @@
-"""What a Python user imports."""
+"""What a Python user imports: `Client` for plain programs, `AsyncClient` for asyncio."""
+
+from pyiexec.chain.networks import NetworkProfile, load_profile
+from pyiexec.chain.signer import Signer
+from pyiexec.protocol.errors import IexecError
+from pyiexec.sdk.blocking import Client
+from pyiexec.sdk.client import AsyncClient, Execution
+from pyiexec.sdk.deals import TaskUpdate
+from pyiexec.sdk.purchase import Quote
+from pyiexec.sdk.tasks import TaskResult
+
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "Execution",
+    "IexecError",
+    "NetworkProfile",
+    "Quote",
+    "Signer",
+    "TaskResult",
+    "TaskUpdate",
+    "load_profile",
+]

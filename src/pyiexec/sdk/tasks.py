@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import aiohttp
 import msgspec
 
 from pyiexec.chain import calls
+from pyiexec.foundation.http import http_session
 from pyiexec.protocol.deadlines import deadlines
 from pyiexec.protocol.deals import Deal
 from pyiexec.protocol.errors import IexecError
@@ -50,6 +54,19 @@ class Tasks:
         if task.status is TaskStatus.UNSET:
             raise IexecError("TASK_UNKNOWN", f"no task {task_id} is initialised on chain {self._at.profile.chain_id}")
         return task
+
+    async def explain(self, task_id: TaskId) -> dict[str, Any] | None:
+        """What the pool's scheduler says of the task: its phase, replicas and causes; None when it cannot be asked."""
+        base = self._at.profile.scheduler_url
+        if base is None:
+            return None
+        try:
+            async with http_session(timeout=5.0) as session, session.get(f"{base}/tasks/{task_id}") as response:
+                answer: dict[str, Any] | None = await response.json() if response.status == 200 else None
+                return answer
+        except (aiohttp.ClientError, TimeoutError):
+            # The chain has the facts; the scheduler only adds words to them.
+            return None
 
     async def result(self, task_id: TaskId) -> TaskResult:
         """Download a completed task's result and check it against the digest on chain.

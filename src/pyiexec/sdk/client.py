@@ -1,0 +1,156 @@
+"""The asynchronous client: everything a user of the market does, from order to payout."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+
+from pyiexec.chain.networks import NetworkProfile, load_profile
+from pyiexec.chain.signer import Signer
+from pyiexec.protocol.errors import IexecError
+from pyiexec.protocol.params import DealParams
+from pyiexec.protocol.primitives import NULL_BYTES32, Address, Bytes32, DealId, TaskId
+from pyiexec.protocol.tasks import TaskStatus
+from pyiexec.sdk.accounts import Accounts
+from pyiexec.sdk.assets import Apps, Workerpools
+from pyiexec.sdk.connection import Connection
+from pyiexec.sdk.deals import Deals, TaskUpdate
+from pyiexec.sdk.ledgers import Ledgers
+from pyiexec.sdk.orders import Match, Orders
+from pyiexec.sdk.purchase import Purchases, Quote
+from pyiexec.sdk.tasks import TaskResult, Tasks
+
+
+class Execution(msgspec.Struct, frozen=True):
+    """A purchase under way: its price, and the deals that were made of it."""
+
+    quote: Quote
+    matches: tuple[Match, ...]
+
+    @property
+    def deal_ids(self) -> list[DealId]:
+        """The deals, in the order in which they were matched."""
+        return [match.deal_id for match in self.matches]
+
+    @property
+    def start_block(self) -> int:
+        """Block of the first match: nothing about these deals is older."""
+        return min(match.block for match in self.matches)
+
+
+class AsyncClient:
+    """A user of a network; use as an async context manager.
+
+    Args:
+        network: the network's profile, or the file that holds it.
+        signer: the user's account; without one the client only reads.
+        state: folder in which transactions under way survive an interruption.
+    """
+
+    def __init__(
+        self, network: NetworkProfile | Path, signer: Signer | None = None, *, state: Path | None = None
+    ) -> None:
+        profile = load_profile(network) if isinstance(network, Path) else network
+        self.connection = Connection(profile, signer, state=state)
+        self.account = Accounts(self.connection)
+        self.apps = Apps(self.connection)
+        self.workerpools = Workerpools(self.connection)
+        self.orders = Orders(self.connection)
+        self.orderbook = self.connection.orderbook
+        self.purchases = Purchases(self.connection)
+        self.deals = Deals(self.connection)
+        self.tasks = Tasks(self.connection)
+        self.ledgers = Ledgers(self.connection)
+
+    @property
+    def address(self) -> Address:
+        """The user's address."""
+        return self.connection.address
+
+    async def __aenter__(self) -> AsyncClient:
+        await self.connection.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self.connection.__aexit__(kind, error, trace)
+
+    async def store(self, content: bytes) -> str:
+        """Put an input file into the content store; its URL, for `buy`'s `inputs`."""
+        cid = await self.connection.content.add(content)
+        return f"{self.connection.profile.gateway_url}/ipfs/{cid}"
+
+    async def buy(
+        self,
+        app: Address,
+        *,
+        args: str = "",
+        inputs: Sequence[str] = (),
+        volume: int = 1,
+        category: int | None = None,
+        trust: int = 1,
+        tag: Bytes32 = NULL_BYTES32,
+        workerpool: Address | None = None,
+        max_price: int | None = None,
+        approve: Callable[[Quote], bool] = lambda _quote: True,
+    ) -> Execution:
+        """Buy `volume` tasks of an app from the cheapest published orders.
+
+        Args:
+            args: the app's arguments, as on a command line.
+            inputs: URLs of input files, as `store` returns them.
+            category: class of tasks by duration; None takes that of the cheapest offer.
+            trust: wrong results are at most one in `trust`; 0 and 1 take a single worker's word.
+            max_price: most nRLC for the whole purchase.
+            approve: shown the exact price before anything is signed; False stops.
+
+        Raises:
+            IexecError: ``APP_UNKNOWN``, ``APP_ORDER_MISSING``, ``WORKERPOOL_ORDER_MISSING``, ``PRICE_TOO_LOW``,
+                ``STAKE_TOO_LOW``, ``CONFIRMATION_NEEDED`` when not approved.
+        """
+        quote = await self.purchases.quote(
+            app, volume=volume, category=category, trust=trust, tag=tag, workerpool=workerpool
+        )
+        if not approve(quote):
+            raise IexecError("CONFIRMATION_NEEDED", "the price was not approved, nothing was bought")
+        params = DealParams(iexec_args=args, iexec_input_files=tuple(inputs))
+        return Execution(quote, tuple(await self.purchases.buy(quote, params, max_price=max_price)))
+
+    async def watch(self, execution: Execution) -> AsyncIterator[TaskUpdate]:
+        """What happens to the tasks bought, until each has ended."""
+        async for update in self.deals.watch(execution.deal_ids, start_block=execution.start_block):
+            yield update
+
+    async def results(self, execution: Execution) -> list[TaskResult]:
+        """Wait until every task has ended; their checked results in the order of the bag.
+
+        Raises:
+            IexecError: ``NO_CONSENSUS`` naming the tasks that ended without a result; ``RESULT_WRONG``.
+        """
+        ended: dict[TaskId, TaskStatus] = {}
+        async for update in self.watch(execution):
+            ended[update.task_id] = update.status
+        unfinished = [task for task, status in ended.items() if status is not TaskStatus.COMPLETED]
+        if unfinished:
+            raise IexecError(
+                "NO_CONSENSUS", f"{len(unfinished)} of {len(ended)} tasks ended without a result", tasks=unfinished
+            )
+        return [await self.tasks.result(task) for task in await self.task_ids(execution)]
+
+    async def task_ids(self, execution: Execution) -> list[TaskId]:
+        """The tasks bought, in the order of the bag."""
+        deals = await self.connection.hub.deals(execution.deal_ids)
+        return [
+            task
+            for deal_id, deal in zip(execution.deal_ids, deals, strict=True)
+            for task in deal.task_ids(deal_id)
+        ]
+
+    async def run(self, app: Address, **options: object) -> list[TaskResult]:
+        """`buy`, wait, and download: from an app to its checked results."""
+        execution = await self.buy(app, **options)  # type: ignore[arg-type]
+        return await self.results(execution)
