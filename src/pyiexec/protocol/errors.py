@@ -26,13 +26,17 @@ CATALOGUE: dict[str, Entry] = {
         "The app's owner must register an app whose checksum is the SHA-256 of what is stored.", http_status=409
     ),
     "APP_EXITED_NON_ZERO": Entry("Read the application's log; correct its arguments or inputs, or tell its owner."),
-    "APP_INVALID_MODULE": Entry("Build the application as a WASI preview 1 command, as `zig cc -target wasm32-wasi` does."),
+    "APP_INVALID_MODULE": Entry(
+        "Build the application as a WASI preview 1 command, as `zig cc -target wasm32-wasi` does."
+    ),
     "APP_NOT_DETERMINISTIC": Entry("Remove what differs between two runs before anyone stakes on this application."),
     "APP_NOT_HASHED": Entry(
         "Register the app under an address that names its content by hash, such as /ipfs/Qm...", http_status=409
     ),
     "APP_NO_RESULT": Entry("Have the application write computed.json and the file or folder it names into $IEXEC_OUT."),
-    "APP_ORDER_MISSING": Entry("Ask the app's owner to publish an order (`pyiexec app publish`), or choose another app.", http_status=404),
+    "APP_ORDER_MISSING": Entry(
+        "Ask the app's owner to publish an order (`pyiexec app publish`), or choose another app.", http_status=404
+    ),
     "APP_OUTPUT_TOO_LARGE": Entry("Have the application write less, or split its work into more tasks."),
     "APP_OUT_OF_FUEL": Entry("Choose a category with more time, or split the work into more tasks."),
     "APP_OUT_OF_MEMORY": Entry("Have the application use less memory, or split its work into more tasks."),
@@ -63,7 +67,9 @@ CATALOGUE: dict[str, Entry] = {
     "BAD_SETTINGS": Entry("Correct the settings file or the PYIEXEC_ variable named."),
     "BAD_SIGNATURE": Entry("Sign with the key of the account named; signatures have 65 bytes, or 64 in compact form."),
     "BAD_TAG": Entry("Give names such as `tee,tdx`, or 0x and 64 hexadecimal digits."),
-    "BAD_TRANSITION": Entry("This step cannot follow the state reached: please report it with the log.", http_status=409),
+    "BAD_TRANSITION": Entry(
+        "This step cannot follow the state reached: please report it with the log.", http_status=409
+    ),
     "BALANCE_TOO_LOW": Entry("Get RLC first, or deposit less.", http_status=409),
     "CACHE_UNSAFE": Entry("Remove the folder named, or give it to this user alone (chmod 700).", http_status=500),
     "CATEGORY_REFUSED": Entry("Choose a shorter category, or a workerpool that runs longer tasks.", http_status=409),
@@ -104,13 +110,17 @@ CATALOGUE: dict[str, Entry] = {
     "NETWORK_STOPPED": Entry("Start it with `pyiexec up`.", retry=True, http_status=503),
     "NETWORK_UNKNOWN": Entry("Start one with `pyiexec up`, or name a profile file with --network.", http_status=404),
     "NOT_OWNER": Entry("Use the wallet of the owner.", http_status=403),
-    "NO_CONSENSUS": Entry("Claim the refund after the final deadline; ask for less trust or a pool with more workers.", http_status=409),
+    "NO_CONSENSUS": Entry(
+        "Claim the refund after the final deadline; ask for less trust or a pool with more workers.", http_status=409
+    ),
     "ORDER_MISMATCH": Entry("Change the order named so that the four fit together.", http_status=409),
     "OUTPUT_EXISTS": Entry("Choose another --output, or move the folder away.", http_status=409),
     "PORT_TAKEN": Entry("Stop what listens there, or choose another port.", retry=True, http_status=503),
     "PRICE_TOO_LOW": Entry("Raise --max-price to the price shown, or wait for cheaper orders.", http_status=409),
     "RESULT_LOST": Entry("Ask another worker of the task; this one lost its data folder.", http_status=404),
-    "RESULT_WRONG": Entry("Do not use it. Report the task: its stored result is not what the chain recorded.", http_status=409),
+    "RESULT_WRONG": Entry(
+        "Do not use it. Report the task: its stored result is not what the chain recorded.", http_status=409
+    ),
     "REVEAL_TIMEOUT": Entry(
         "Check the worker's connection to the chain: it voted right and revealed too late.", http_status=409
     ),
@@ -126,14 +136,25 @@ CATALOGUE: dict[str, Entry] = {
     "TASK_ABORTED": Entry("Nothing: the scheduler no longer wanted the task from this worker.", http_status=409),
     "TASK_CLAIMED": Entry("Nothing: the task ended without result and all stakes were given back.", http_status=409),
     "TASK_NOT_ACTIVE": Entry("Check the task on chain; contributions are taken while it is ACTIVE.", http_status=409),
-    "TASK_NOT_CLAIMABLE": Entry("A task can be claimed after its final deadline unless it was completed.", http_status=409),
-    "TASK_NOT_COMPLETED": Entry("Wait with `pyiexec task watch`; a task past its final deadline is refunded by `pyiexec task claim`.", http_status=409),
+    "TASK_NOT_CLAIMABLE": Entry(
+        "A task can be claimed after its final deadline unless it was completed.", http_status=409
+    ),
+    "TASK_NOT_COMPLETED": Entry(
+        "Wait with `pyiexec task watch`; a task past its final deadline is refunded by `pyiexec task claim`.",
+        http_status=409,
+    ),
     "TASK_UNKNOWN": Entry("Check the task id and the network; a task exists once it is initialised.", http_status=404),
     "TEE_NOT_SUPPORTED": Entry("Choose a workerpool with enclaves, or drop the tee tag.", http_status=409),
-    "TRANSACTION_REPLACED": Entry("Use the key with one program at a time: another transaction took its place.", http_status=409),
-    "TRANSACTION_REVERTED": Entry("The contract refused the transaction for the reason named; its gas is spent.", http_status=409),
+    "TRANSACTION_REPLACED": Entry(
+        "Use the key with one program at a time: another transaction took its place.", http_status=409
+    ),
+    "TRANSACTION_REVERTED": Entry(
+        "The contract refused the transaction for the reason named; its gas is spent.", http_status=409
+    ),
     "WALLET_MISSING": Entry("Create one with `pyiexec wallet create`, or name it with --wallet.", http_status=404),
-    "WORKERPOOL_ORDER_MISSING": Entry("Lower trust or volume, choose another category, or wait for a pool to publish.", retry=True, http_status=404),
+    "WORKERPOOL_ORDER_MISSING": Entry(
+        "Lower trust or volume, choose another category, or wait for a pool to publish.", retry=True, http_status=404
+    ),
     "WORKERPOOL_UNKNOWN": Entry("Check the workerpool's address.", http_status=404),
     "WRONG_PASSWORD": Entry("Give the password the keystore file was made with.", http_status=403),
     "WRONG_WORKERPOOL": Entry("Check workerpool, hub and scheduler_url in the worker's settings.", http_status=409),
