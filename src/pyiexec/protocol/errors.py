@@ -59,7 +59,7 @@ CATALOGUE: dict[str, Entry] = {
     "BAD_KEY": Entry("Give a private key of 0x and 64 hexadecimal digits, through a keystore file or the environment."),
     "BAD_KEYSTORE": Entry("Give a version 3 keystore file as `pyiexec wallet create` or the JS CLI writes it."),
     "BAD_MESSAGE": Entry("Run the same version of pyiexec on both sides of the worker channel."),
-    "BAD_MULTIADDR": Entry("Give an address of the content such as /ipfs/Qm… or https://…"),
+    "BAD_MULTIADDR": Entry("Give an address such as /ipfs/Qm… or https://… for the content."),
     "BAD_ORDER": Entry("Correct the field of the order that the message names."),
     "BAD_PARAMS": Entry("Correct the key of the request's params that the message names."),
     "BAD_REQUEST": Entry("Correct the request as the message says."),

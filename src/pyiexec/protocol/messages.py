@@ -25,6 +25,7 @@ MAX_LOGS = 65_536
 MAX_TEXT = 4_096
 
 _Word = Annotated[Bytes32, Meta(pattern=WORD_PATTERN)]
+_TransactionHash = Annotated[str, Meta(pattern=WORD_PATTERN)]
 _TaskId = Annotated[TaskId, Meta(pattern=WORD_PATTERN)]
 _ResultHash = Annotated[ResultHash, Meta(pattern=WORD_PATTERN)]
 _Signature = Annotated[str, Meta(pattern=SIGNATURE_PATTERN)]
@@ -84,6 +85,9 @@ class Refused(_Message, frozen=True, kw_only=True, tag=True):
     code: _Name
     message: _Text
 
+    def __post_init__(self) -> None:
+        _fit(self, "message", self.message[:MAX_TEXT])
+
 
 class Ack(_Message, frozen=True, kw_only=True, tag=True):
     """Everything up to envelope `seq` is committed and need not be kept."""
@@ -141,9 +145,12 @@ class Abort(_Message, frozen=True, kw_only=True, tag=True):
     task_id: _TaskId
     reason: _Text
 
+    def __post_init__(self) -> None:
+        _fit(self, "reason", self.reason[:MAX_TEXT])
+
 
 class Progress(_Message, frozen=True, kw_only=True, tag=True):
-    """The worker reached `status`.
+    """The worker reached `status`. Texts too long are cut when the report is made.
 
     Attributes:
         cause: an error code when it failed or stopped.
@@ -158,10 +165,14 @@ class Progress(_Message, frozen=True, kw_only=True, tag=True):
     status: ReplicateStatus
     cause: _Name | None = None
     message: _Text = ""
-    transaction: _Word | None = None
-    location: _Name | None = None
+    transaction: _TransactionHash | None = None
+    location: _Text | None = None
     exit_code: int | None = None
     logs: _Logs = ""
+
+    def __post_init__(self) -> None:
+        _fit(self, "message", self.message[:MAX_TEXT])
+        _fit(self, "logs", tail(self.logs))
 
 
 Command: TypeAlias = Assign | Reveal | Upload | Complete | Abort
@@ -185,6 +196,13 @@ def _require_checksum(address: str) -> None:
             raise ValueError(f"{address} is not spelled with its EIP-55 checksum")
     except IexecError as error:
         raise ValueError(error.what) from None
+
+
+def _fit(message: _Message, field: str, text: str) -> None:
+    """Let no free text, which comes from anywhere, make a stored message that its receiver would refuse for ever."""
+    fitting = text.encode("utf-8", "replace").decode()
+    if fitting != getattr(message, field):
+        msgspec.structs.force_setattr(message, field, fitting)
 
 
 _encoder = msgspec.json.Encoder()

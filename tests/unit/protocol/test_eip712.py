@@ -6,6 +6,7 @@ from eth_account.messages import encode_defunct, encode_typed_data
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyiexec.chain.signer import recover
 from pyiexec.protocol.eip712 import (
     Domain,
     challenge_hash,
@@ -241,6 +242,14 @@ def test_login_challenges_hash_as_the_js_client_signs_them(service: str, text: s
     assert to_hex(signed_digest(typed)) == digest
 
 
+@pytest.mark.parametrize("compact", [False, True])
+def test_both_forms_of_the_signature_of_the_vectors_name_the_requester(compact: bool) -> None:
+    r, s = "878235194fc4f27854fe1f9fccfc56a68cd2d08e07051aeac9cc063cb5ad7e8a", "445909b2bd0e56e68ae36d5d591f4582"
+    rest = "35e62865ea83a613bb071fa9ef545bfa"
+    signature = bytes.fromhex(r + "c" + s[1:] + rest if compact else r + s + rest + "1c")
+    assert recover(bytes.fromhex(order_hash(REQUEST, DOMAIN)[2:]), signature) == REQUEST.requester
+
+
 def test_message_digests_agree_with_eth_account() -> None:
     message = encode_defunct(keccak256(b"anything"))
     assert ethereum_message_digest(keccak256(b"anything")) == keccak256(
@@ -250,12 +259,13 @@ def test_message_digests_agree_with_eth_account() -> None:
 
 def test_hashing_an_order_takes_well_under_a_hundred_microseconds() -> None:
     order_hash(REQUEST, DOMAIN)
-    best = min(_seconds_of_hundred() for _ in range(20))
+    best = min(_seconds_of_hundred() for _ in range(50))
     assert best / 100 < 100e-6
 
 
 def _seconds_of_hundred() -> float:
-    start = time.perf_counter()
+    """Time of this thread alone, so that a busy machine does not matter."""
+    start = time.thread_time()
     for _ in range(100):
         order_hash(REQUEST, DOMAIN)
-    return time.perf_counter() - start
+    return time.thread_time() - start

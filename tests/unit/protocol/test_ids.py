@@ -14,6 +14,7 @@ from pyiexec.protocol.primitives import (
     bytes32,
     checksum,
     keccak256,
+    to_bytes,
     to_hex,
 )
 
@@ -97,3 +98,12 @@ def test_the_vectors_of_the_middleware_hold() -> None:
         "0x63e1cca9b8d4fd44fe583ec1f21d7af12ed3e31bac716429ead0ff4f39b1598a",
         "0xc36c5d9732519168845e34d3ef5f99382248611baa4819bd8406f3dfbe704a69",
     ]
+
+
+def test_the_challenges_of_older_services_are_plain_concatenations() -> None:
+    task, worker = ids.task_id(DealId(bytes32("0x" + "22" * 32)), 0), "0x" + "11" * 20
+    assert (
+        to_hex(keccak256(to_bytes(task) + to_bytes(worker)))
+        == "0x19e438feee6ae60398cdc8e53dbbdcd242e7e3971715dce6ce566f0da7d02054"
+    )
+    assert to_hex(keccak256(to_bytes(task))) == "0x673d36cb27edb5358d964cee8fbe9b5391d86930b6cf4eb0997a07d72c7b25bc"

@@ -189,3 +189,16 @@ def test_a_task_id_reads_the_same_in_command_and_authorization() -> None:
     assign = BODIES[0]
     assert isinstance(assign, Assign)
     assert assign.task_id == TaskId(TASK) == assign.authorization.task_id
+
+
+@given(st.text(st.characters(), max_size=20), st.sampled_from([1, 10_000]))
+def test_no_text_makes_a_message_that_its_receiver_would_refuse(text: str, times: int) -> None:
+    wild = (text + "\ud800") * times
+    bodies = (
+        Progress(task_id=TASK, status=ReplicateStatus.FAILED, message=wild, logs=wild),
+        Abort(task_id=TASK, reason=wild),
+    )
+    for body in bodies:
+        assert decode_body(encode_message(body)) == body
+    refusal = Refused(code="NOT_OWNER", message=wild)
+    assert decode_message(encode_message(refusal)) == refusal

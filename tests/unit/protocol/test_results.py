@@ -285,6 +285,16 @@ def test_a_folder_without_files_of_its_own_has_the_digest_of_nothing() -> None:
         ),
         (
             "DATA_DOWNLOAD_FAILED",
+            "DATASET_FILE_DOWNLOAD_FAILED",
+            "0x8e3ac3704dc9fd9bdec06799b85a570e7f67f3ff8cd751b11af241dddbe4996e",
+        ),
+        (
+            "DATA_DOWNLOAD_FAILED",
+            "INPUT_FILES_DOWNLOAD_FAILED",
+            "0x0667139fc3aade5e376044a41fbf2b37df1f191ee28f04debc01c1d5c64c0a54",
+        ),
+        (
+            "DATA_DOWNLOAD_FAILED",
             "DATASET_FILE_BAD_CHECKSUM",
             "0xc276b4a3cbe341163601818dfa3d7f5f8db8cc35f00c9c30666864e39c96b565",
         ),
