@@ -1,0 +1,83 @@
+"""Settings of each part of a local network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pyiexec.chain.networks import NetworkProfile
+from pyiexec.chain.signer import Signer
+from pyiexec.devnet import roles
+from pyiexec.devnet.parts import Kind, Part, settings_type
+from pyiexec.protocol.primitives import Address, to_hex
+
+#: Seconds between two signs of life of a worker.
+HEARTBEAT_SECONDS = 2.5
+
+
+def _part(name: str, kind: Kind, **settings: Any) -> Part:
+    return Part(name, kind, settings_type(kind)(**settings))
+
+
+def _key_file(folder: Path, name: str, signer: Signer) -> Path:
+    """The key of a test account in a file of its owner alone, as real keys are kept."""
+    path = folder / "keys" / f"{name}.key"
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.touch(mode=0o600)
+    path.write_text(to_hex(signer.secret) + "\n")
+    return path
+
+
+def market_part(folder: Path, profile: NetworkProfile, port: int) -> Part:
+    """The order book."""
+    return _part(
+        "market",
+        Kind.MARKET,
+        rpc_url=profile.rpc_url,
+        hub=profile.hub,
+        chain_id=profile.chain_id,
+        start_block=profile.start_block,
+        database=f"sqlite:///{folder / 'market.db'}",
+        port=port,
+    )
+
+
+def results_part(folder: Path, port: int) -> Part:
+    """The content store."""
+    return _part("results", Kind.RESULTS, directory=str(folder / "content"), port=port)
+
+
+def scheduler_part(folder: Path, profile: NetworkProfile, workerpool: Address, port: int) -> Part:
+    """The pool's scheduler."""
+    return _part(
+        "scheduler",
+        Kind.SCHEDULER,
+        key_file=_key_file(folder, "scheduler", roles.account(roles.POOL_MANAGER)),
+        rpc_url=profile.rpc_url,
+        hub=profile.hub,
+        workerpool=workerpool,
+        gateway_url=profile.gateway_url,
+        data_dir=folder / "scheduler",
+        port=port,
+        heartbeat_seconds=HEARTBEAT_SECONDS,
+        start_block=profile.start_block,
+    )
+
+
+def worker_part(folder: Path, profile: NetworkProfile, workerpool: Address, number: int, behaviour: str) -> Part:
+    """Worker `number`, counted from 1."""
+    assert profile.scheduler_url, "a local network has a scheduler"
+    name = f"worker-{number}"
+    return _part(
+        name,
+        Kind.WORKER,
+        name=name,
+        key_file=_key_file(folder, name, roles.worker_account(number)),
+        rpc_url=profile.rpc_url,
+        hub=profile.hub,
+        workerpool=workerpool,
+        scheduler_url=profile.scheduler_url,
+        gateway_url=profile.gateway_url,
+        data_dir=folder / name,
+        behaviour=behaviour,
+    )
