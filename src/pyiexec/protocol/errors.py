@@ -106,6 +106,10 @@ CATALOGUE: dict[str, Entry] = {
     "INSUFFICIENT_FUNDS": Entry("Send native coin for gas to the account named.", http_status=409),
     "INTERNAL": Entry("This is a defect of pyiexec: please report it with the log.", http_status=500),
     "LEDGER_BROKEN": Entry("This must never happen: please report it with the ledger.", http_status=500),
+    "MARKET_REFUSED": Entry("Correct the request as the order book's message says.", http_status=403),
+    "MARKET_UNREACHABLE": Entry(
+        "Check that the order book runs and that its URL is right.", retry=True, http_status=503
+    ),
     "NETWORK_RUNNING": Entry("Use it, or stop it first with `pyiexec down`.", http_status=409),
     "NETWORK_STOPPED": Entry("Start it with `pyiexec up`.", retry=True, http_status=503),
     "NETWORK_UNKNOWN": Entry("Start one with `pyiexec up`, or name a profile file with --network.", http_status=404),
@@ -113,10 +117,22 @@ CATALOGUE: dict[str, Entry] = {
     "NO_CONSENSUS": Entry(
         "Claim the refund after the final deadline; ask for less trust or a pool with more workers.", http_status=409
     ),
+    "ORDER_CONSUMED": Entry("Sign a new order: all of this one was matched, or it was closed.", http_status=403),
     "ORDER_MISMATCH": Entry("Change the order named so that the four fit together.", http_status=409),
+    "ORDER_NOT_PUBLISHED": Entry("Look up which of your orders are open: `pyiexec orderbook`.", http_status=403),
+    "ORDER_PUBLISHED": Entry("Nothing to do; sign again, with a new salt, to sell more.", http_status=403),
+    "ORDER_QUOTA": Entry("Unpublish orders, or sign fewer with larger volumes.", http_status=403),
+    "ORDER_SIGNER_WRONG": Entry("Use the wallet of the account named.", http_status=403),
+    "ORDER_SIGN_INVALID": Entry("Sign the order for this network's hub and chain id.", http_status=403),
+    "ORDER_STAKE_TOO_LOW": Entry(
+        "Deposit what is missing (`pyiexec account deposit AMOUNT`), or lower price or volume.", http_status=403
+    ),
+    "ORDER_UNKNOWN": Entry("Check the order hash and its kind; withdrawn orders are forgotten.", http_status=404),
+    "ORDER_UNSERVED": Entry("Raise the maximum price, or wait until what is asked for is offered.", http_status=403),
     "OUTPUT_EXISTS": Entry("Choose another --output, or move the folder away.", http_status=409),
     "PORT_TAKEN": Entry("Stop what listens there, or choose another port.", retry=True, http_status=503),
     "PRICE_TOO_LOW": Entry("Raise --max-price to the price shown, or wait for cheaper orders.", http_status=409),
+    "RESOURCE_NOT_DEPLOYED": Entry("Check the address, or deploy the resource first.", http_status=403),
     "RESULT_LOST": Entry("Ask another worker of the task; this one lost its data folder.", http_status=404),
     "RESULT_WRONG": Entry(
         "Do not use it. Report the task: its stored result is not what the chain recorded.", http_status=409
