@@ -106,6 +106,7 @@ CATALOGUE: dict[str, Entry] = {
     "INSUFFICIENT_FUNDS": Entry("Send native coin for gas to the account named.", http_status=409),
     "INTERNAL": Entry("This is a defect of pyiexec: please report it with the log.", http_status=500),
     "LEDGER_BROKEN": Entry("This must never happen: please report it with the ledger.", http_status=500),
+    "LOGIN_INVALID": Entry("Ask for a new challenge, sign it and send the token once.", http_status=403),
     "MARKET_REFUSED": Entry("Correct the request as the order book's message says.", http_status=403),
     "MARKET_UNREACHABLE": Entry(
         "Check that the order book runs and that its URL is right.", retry=True, http_status=503
