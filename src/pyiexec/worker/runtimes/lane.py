@@ -62,10 +62,12 @@ class Prepared:
 
 
 class Interruption:
-    """The switch that stops a run from another thread, whenever it is pressed."""
+    """The switch that stops a run from another thread, whenever it is pressed, and the watch that times it."""
 
-    def __init__(self, interrupt: Callable[[], None]) -> None:
+    def __init__(self, interrupt: Callable[[], None], monotonic: Callable[[], float]) -> None:
         self._interrupt = interrupt
+        self._monotonic = monotonic
+        self._started: float | None = None
         self._lock = threading.Lock()
         self._armed = True
         self.requested = False
@@ -76,6 +78,14 @@ class Interruption:
             if self._armed:
                 self.requested = True
                 self._interrupt()
+
+    def start(self) -> None:
+        """The application starts now; compiling it was not its time."""
+        self._started = self._monotonic()
+
+    def elapsed(self) -> float:
+        """Seconds since the application started, 0 before it did."""
+        return 0.0 if self._started is None else self._monotonic() - self._started
 
     def disarm(self) -> None:
         """The run has ended: the engine may serve another one."""
@@ -133,21 +143,26 @@ class Lane:
             raise _invalid(f"the application cannot be linked: {_reason(error)}") from None
         return Prepared(instance, memory.limits.min * _PAGE)
 
-    def run(
-        self, prepared: Prepared, request: RunRequest, interruption: Interruption, monotonic: Callable[[], float]
-    ) -> RunOutcome:
+    def run(self, prepared: Prepared, request: RunRequest, interruption: Interruption) -> RunOutcome:
         """Run a prepared application to its end and put its output in place if it succeeded."""
         limits = request.limits
-        process = Process(["app.wasm", *request.args], request.environment, request.input_dir, limits, request.seed)
+        process = Process(
+            ["app.wasm", *request.args],
+            request.environment,
+            request.input_dir,
+            limits,
+            request.seed,
+            lambda: interruption.requested,
+        )
         store = Store(self._engine)
         self._host.begin(process, store)
         try:
             store.set_limits(limits.memory_bytes, _TABLE_ELEMENTS, instances=1, tables=16, memories=1)
             store.set_fuel(limits.fuel)
             store.set_epoch_deadline(1)
-            started = monotonic()
+            interruption.start()
             end = self._execute(prepared, store, process, limits, interruption)
-            seconds = monotonic() - started
+            seconds = interruption.elapsed()
             fuel_left = store.get_fuel() if self._host.fuel_left is None else self._host.fuel_left
             if end.cause is None:
                 end = _explain_refused_writes(_publish(process, request.output_dir), process)

@@ -72,22 +72,17 @@ class WasmRuntime:
         A run that fails for the application's reasons returns; only the worker's own trouble raises.
         """
         async with self._lane() as lane:
-            try:
-                prepared = await self._in_thread(lambda: lane.prepare(*_source(request.app)))
-            except IexecError as error:
-                return RunOutcome(
-                    status=RunStatus.FAILED,
-                    exit_code=None,
-                    cause=error.code,
-                    message=error.what,
-                    stdout=b"",
-                    stderr=b"",
-                    fuel_used=0,
-                    seconds=0.0,
-                )
-            interruption = Interruption(lane.interrupt)
+            interruption = Interruption(lane.interrupt, self._clock.monotonic)
+
+            def prepare_and_run() -> RunOutcome:
+                try:
+                    prepared = lane.prepare(*_source(request.app))
+                except IexecError as error:
+                    return _never_ran(error)
+                return lane.run(prepared, request, interruption)
+
             async with _stopping_after(request.limits.seconds, interruption):
-                return await self._in_thread(lambda: lane.run(prepared, request, interruption, self._clock.monotonic))
+                return await self._in_thread(prepare_and_run)
 
     async def close(self) -> None:
         """Free the engines."""
@@ -114,13 +109,27 @@ def _source(app: bytes | Path) -> tuple[str, bytes]:
     return hashlib.sha256(source).hexdigest(), source
 
 
+def _never_ran(error: IexecError) -> RunOutcome:
+    return RunOutcome(
+        status=RunStatus.FAILED,
+        exit_code=None,
+        cause=error.code,
+        message=error.what,
+        stdout=b"",
+        stderr=b"",
+        fuel_used=0,
+        seconds=0.0,
+    )
+
+
 @asynccontextmanager
 async def _stopping_after(seconds: float, interruption: Interruption) -> AsyncIterator[None]:
-    """Interrupt what runs inside after `seconds`, or as soon as the caller is cancelled."""
+    """Interrupt the run inside once it has taken `seconds`, or as soon as the caller is cancelled."""
 
     async def watch() -> None:
         try:
-            await anyio.sleep(seconds)
+            while (left := seconds - interruption.elapsed()) > 0:  # noqa: ASYNC110 - time is all it waits for
+                await anyio.sleep(left)
         finally:
             interruption.interrupt()
 

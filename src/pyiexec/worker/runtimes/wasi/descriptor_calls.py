@@ -20,6 +20,8 @@ from pyiexec.worker.runtimes.wasi.memory import GuestMemory
 from pyiexec.worker.runtimes.wasi.process import OpenFile, OpenFolder, Process, Stream
 from pyiexec.worker.runtimes.wasi.tree import Node
 
+_READ_CHUNK = 1 << 22
+
 
 def file_status(inode: int, file_type: FileType, size: int) -> bytes:
     """A file's status as the application sees it: every time is the virtual clock's start."""
@@ -128,15 +130,18 @@ def _preopened(process: Process, fd: int) -> bytes:
     return descriptor.preopened_as.encode()
 
 
-def _scatter(file: OpenFile, memory: GuestMemory, buffers: list[tuple[int, int]], offset: int) -> int:
+def _scatter(process: Process, file: OpenFile, memory: GuestMemory, buffers: list[tuple[int, int]], offset: int) -> int:
     total = 0
     for start, length in buffers:
         memory.require(start, length)
-        content = file.read(offset + total, length)
-        memory.write(start, content)
-        total += len(content)
-        if len(content) < length:
-            break
+        for done in range(0, length, _READ_CHUNK):
+            process.go_on()
+            wanted = min(_READ_CHUNK, length - done)
+            content = file.read(offset + total, wanted)
+            memory.write(start + done, content)
+            total += len(content)
+            if len(content) < wanted:
+                return total
     return total
 
 
@@ -150,7 +155,7 @@ def fd_read(process: Process, memory: GuestMemory, fd: int, buffers: int, count:
         memory.write_u32(result, 0)
         return
     file = process.file(fd)
-    total = _scatter(file, memory, memory.buffers(buffers, count), file.position)
+    total = _scatter(process, file, memory, memory.buffers(buffers, count), file.position)
     file.position += total
     memory.write_u32(result, total)
 
@@ -163,7 +168,7 @@ def fd_pread(
     file = process.file(fd)
     if not file.rights & Rights.FD_READ:
         raise Refusal(Errno.BADF)
-    memory.write_u32(result, _scatter(file, memory, memory.buffers(buffers, count), offset))
+    memory.write_u32(result, _scatter(process, file, memory, memory.buffers(buffers, count), offset))
 
 
 @call("iiii")

@@ -17,6 +17,10 @@ from pyiexec.worker.runtimes.wasi.tree import OutputTooLargeError
 
 __all__ = ["Host", "descriptor_calls", "path_calls", "system_calls"]
 
+#: Fuel that a call costs beside one unit for each byte it moves: about what the engine executes meanwhile, so that a
+#: program that does nothing but call also ends at the same instruction everywhere.
+CALL_FUEL = 50_000
+
 _MASKS = {"i": (1 << 32) - 1, "I": (1 << 64) - 1}
 
 
@@ -67,8 +71,10 @@ class Host:
         process, store = self._process, self._store
         if process is None or store is None or process.has_stopped():
             return Errno.CANCELED
+        guest: GuestMemory | None = None
         try:
-            call.function(process, self._guest(caller), *numbers)
+            guest = self._guest(caller)
+            call.function(process, guest, *numbers)
             errno = Errno.SUCCESS
         except Refusal as refusal:
             errno = refusal.errno
@@ -80,9 +86,10 @@ class Host:
             process.fault = error
             process.stop(Stop("INTERNAL", f"a system call failed: {error!r}"))
             errno = Errno.IO
+        fuel = max(store.get_fuel() - CALL_FUEL - (guest.moved if guest is not None else 0), 0)
         if process.has_stopped():
-            self.fuel_left = store.get_fuel()
-            store.set_fuel(0)
+            self.fuel_left, fuel = fuel, 0
+        store.set_fuel(fuel)
         return errno
 
     def _guest(self, caller: Caller) -> GuestMemory:

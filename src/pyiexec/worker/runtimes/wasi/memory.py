@@ -14,19 +14,25 @@ _MAX_BUFFERS = 1024
 
 
 class GuestMemory:
-    """The application's memory during one call. Addresses outside it are refused with ``FAULT``."""
+    """The application's memory during one call. Addresses outside it are refused with ``FAULT``.
 
-    __slots__ = ("_caller", "_memory")
+    Attributes:
+        moved: bytes read and written so far.
+    """
+
+    __slots__ = ("_caller", "_memory", "moved")
 
     def __init__(self, caller: Caller, memory: Memory) -> None:
         self._caller = caller
         self._memory = memory
+        self.moved = 0
 
     def read(self, address: int, count: int) -> bytes:
         """A copy of `count` bytes."""
         content = bytes(self._memory.read(self._caller, address, address + count))
         if len(content) != count:
             raise Refusal(Errno.FAULT)
+        self.moved += count
         return content
 
     def write(self, address: int, content: bytes) -> None:
@@ -35,6 +41,7 @@ class GuestMemory:
             raise Refusal(Errno.FAULT)
         if content:
             self._memory.write(self._caller, content, address)
+            self.moved += len(content)
 
     def require(self, address: int, count: int) -> None:
         """Refuse a buffer that is not wholly inside the memory, before anything is done for it."""

@@ -14,13 +14,17 @@ from pyiexec.worker.runtimes.wasi.tree import Folder, Node, Place
 
 
 @contextmanager
-def _writing(process: Process, fd: int, path: str) -> Iterator[Folder]:
-    """Remember a write that is refused because it is not in the output folder."""
+def _writing(process: Process, fd: int, path: str, *, creates: bool = False) -> Iterator[Folder]:
+    """Remember a write that is refused because it is not in the output folder.
+
+    Who creates something in a folder that is missing elsewhere tried the same.
+    """
     folder = process.folder(fd)
     try:
         yield folder
     except Refusal as refusal:
-        if refusal.errno in (Errno.ROFS, Errno.NOTCAPABLE):
+        nowhere = creates and refusal.errno is Errno.NOENT and process.tree.leads_outside(folder, path)
+        if nowhere or refusal.errno in (Errno.ROFS, Errno.NOTCAPABLE):
             base = process.tree.path_of(folder).rstrip("/")
             process.note_refused_write(path if path.startswith("/") else f"{base}/{path}")
         raise
@@ -48,7 +52,7 @@ def path_open(
     if not creates and not truncates and not rights & Rights.FD_WRITE:
         node = process.tree.find(start, path).existing()
     else:
-        with _writing(process, fd, path):
+        with _writing(process, fd, path, creates=bool(creates)):
             node = _open_for_writing(process, process.tree.find(start, path), path, flags, rights)
     if flags & OpenFlags.DIRECTORY and not isinstance(node, Folder):
         raise Refusal(Errno.NOTDIR)
@@ -81,7 +85,7 @@ def _open_for_writing(process: Process, place: Place, path: str, flags: int, rig
 def path_create_directory(process: Process, memory: GuestMemory, fd: int, address: int, length: int) -> None:
     """Make a folder."""
     path = memory.text(address, length)
-    with _writing(process, fd, path) as folder:
+    with _writing(process, fd, path, creates=True) as folder:
         process.tree.create_folder(process.tree.find(folder, path))
 
 
@@ -164,7 +168,7 @@ def path_rename(
         source = process.tree.find(folder, old)
         source.existing()
         source.changeable()
-    with _writing(process, new_fd, new) as folder:
+    with _writing(process, new_fd, new, creates=True) as folder:
         target = process.tree.find(folder, new)
         target.changeable()
     process.tree.rename(source, target)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -135,7 +135,13 @@ class Process:
     """Everything that belongs to one run of one application."""
 
     def __init__(
-        self, args: Sequence[str], environment: Mapping[str, str], input_dir: Path, limits: Limits, seed: bytes
+        self,
+        args: Sequence[str],
+        environment: Mapping[str, str],
+        input_dir: Path,
+        limits: Limits,
+        seed: bytes,
+        interrupted: Callable[[], bool],
     ) -> None:
         self.args = [argument.encode() for argument in args]
         self.environment = [f"{name}={value}".encode() for name, value in sorted(environment.items())]
@@ -146,6 +152,7 @@ class Process:
         self.refused_writes: list[str] = []
         self.stopped: Stop | None = None
         self.fault: Exception | None = None
+        self._interrupted = interrupted
         # libc looks a path up in the preopened folder with the longest matching name. The root catches every other
         # path, so that an attempt to write there is seen here and not answered by libc alone.
         self._descriptors: dict[int, Descriptor] = {
@@ -165,6 +172,15 @@ class Process:
     def has_stopped(self) -> bool:
         """Whether the run is to end."""
         return self.stopped is not None
+
+    def go_on(self) -> None:
+        """Called now and then by a call that may take long.
+
+        Raises:
+            Refusal: ``CANCELED`` when the run has been interrupted.
+        """
+        if self._interrupted():
+            raise Refusal(Errno.CANCELED)
 
     def note_refused_write(self, path: str) -> None:
         """Remember a write outside the output folder, which was refused."""

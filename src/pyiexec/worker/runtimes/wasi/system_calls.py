@@ -88,6 +88,7 @@ def random_get(process: Process, memory: GuestMemory, buffer: int, count: int) -
     """Fill a buffer from the run's seed."""
     memory.require(buffer, count)
     for offset in range(0, count, _RANDOM_CHUNK):
+        process.go_on()
         memory.write(buffer + offset, process.random.take(min(_RANDOM_CHUNK, count - offset)))
 
 

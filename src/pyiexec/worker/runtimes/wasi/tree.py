@@ -222,6 +222,19 @@ class Tree:
         folder, name = way[-1]
         return Place(folder, name, here, f"{self.path_of(folder).rstrip('/')}/{name}")
 
+    def leads_outside(self, start: Folder, path: str) -> bool:
+        """Whether the last folder of a path that exists is not the application's to change."""
+        way = [start]
+        for name in path.split("/"):
+            child = way[-1].children.get(name)
+            if name == "..":
+                way = way[:-1] or way
+            elif isinstance(child, Folder):
+                way.append(child)
+            elif name not in ("", "."):
+                break
+        return not way[-1].writable
+
     def create_file(self, place: Place) -> OutputFile:
         """Make an empty file at a place where nothing is."""
         file = OutputFile(self._next_inode(), self._quota)
