@@ -1,0 +1,1 @@
+"""The published contracts that ours are compared to."""

@@ -1,0 +1,86 @@
+"""npm ``@iexec/poco`` 6.1.0: fetched into the cache, its compiled contracts put together as its own deployment does.
+
+`npm pack` is used, not `npm install`: of the package's dependencies, sources all of them, nothing is needed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pyiexec.chain.anvil import cache_directory
+
+PACKAGE = "@iexec/poco"
+VERSION = "6.1.0"
+INTEGRITY = "sha512-BPbDtf2fgQuotr6rf74ACVdwlKqkErEZ8qLbTWM+2CIBj2EX3+6KBGWsFoudoOGjgT7vUJ3jeNX8SWvHzSHg6A=="
+
+#: The facets of the hub on chains with a token, besides those of the diamond itself.
+FACETS = (
+    "IexecAccessorsABILegacyFacet",
+    "IexecCategoryManagerFacet",
+    "IexecConfigurationExtraFacet",
+    "IexecConfigurationFacet",
+    "IexecERC20Facet",
+    "IexecEscrowTokenFacet",
+    "IexecOrderManagementFacet",
+    "IexecPoco1Facet",
+    "IexecPoco2Facet",
+    "IexecPocoAccessorsFacet",
+    "IexecRelayFacet",
+)
+LIBRARY = "IexecLibOrders_v5"
+
+
+def fetch(environment: Mapping[str, str]) -> Path:
+    """The folder of compiled contracts, downloaded with npm once and checked against its pinned hash."""
+    target = cache_directory(environment) / f"poco-{VERSION}"
+    if not target.is_dir():
+        npm = shutil.which("npm")
+        if npm is None:
+            raise SystemExit("npm is needed to fetch the reference contracts")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+            command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--json", "--pack-destination", scratch]
+            packed = subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=False)
+            if packed.returncode != 0:
+                raise SystemExit(f"npm could not fetch {PACKAGE}: {packed.stderr.strip()[-300:]}")
+            archive = Path(scratch) / json.loads(packed.stdout)[0]["filename"]
+            digest = "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+            if digest != INTEGRITY:
+                raise SystemExit(f"{PACKAGE} {VERSION} does not have the pinned content")
+            with tarfile.open(archive) as tar:
+                tar.extractall(Path(scratch) / "unpacked", filter="data")
+            (Path(scratch) / "unpacked" / "package").rename(target)
+    return target / "artifacts" / "contracts"
+
+
+def artifact(folder: Path, name: str) -> dict[str, Any]:
+    """A compiled contract by its name."""
+    (path,) = folder.glob(f"**/{name}.sol/{name}.json")
+    found: dict[str, Any] = json.loads(path.read_bytes())
+    return found
+
+
+def linked(contract: dict[str, Any], library: str) -> bytes:
+    """Creation code with the library's address in every place that waits for it."""
+    code = bytearray(len(contract["bytecode"]) // 2 - 1)
+    places = [
+        place
+        for libraries in contract["linkReferences"].values()
+        for positions in libraries.values()
+        for place in positions
+    ]
+    text = contract["bytecode"][2:]
+    for place in places:
+        start, end = 2 * place["start"], 2 * (place["start"] + place["length"])
+        text = text[:start] + library[2:].lower() + text[end:]
+    code[:] = bytes.fromhex(text)
+    return bytes(code)

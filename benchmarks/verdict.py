@@ -1,0 +1,31 @@
+"""How a benchmark ends: one line a bar, and the exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import NamedTuple
+
+
+class Measured(NamedTuple):
+    """A figure beside its bar; smaller is better."""
+
+    name: str
+    value: float
+    unit: str
+    bar: float
+
+    @property
+    def met(self) -> bool:
+        """Whether the figure is within its bar."""
+        return self.value <= self.bar
+
+    def __str__(self) -> str:
+        verdict = "met" if self.met else "missed"
+        return f"{self.name}: {self.value:.3g} {self.unit} (bar: at most {self.bar:g} {self.unit}): {verdict}"
+
+
+def conclude(*figures: Measured) -> None:
+    """Print the figures last, and exit with 1 when a bar is missed."""
+    for figure in figures:
+        print(figure, flush=True)
+    sys.exit(0 if all(figure.met for figure in figures) else 1)
