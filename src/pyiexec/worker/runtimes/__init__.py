@@ -1,0 +1,28 @@
+"""How a worker runs an application: requests, limits and outcomes, and the runtimes that serve them."""
+
+from pyiexec.worker.runtimes.base import (
+    Limits,
+    RunOutcome,
+    RunRequest,
+    RunStatus,
+    Runtime,
+    limits_for,
+    seed_for_task,
+)
+from pyiexec.worker.runtimes.check import AppCheck, run_app_twice
+from pyiexec.worker.runtimes.registry import RuntimeRegistry
+from pyiexec.worker.runtimes.wasm import WasmRuntime
+
+__all__ = [
+    "AppCheck",
+    "Limits",
+    "RunOutcome",
+    "RunRequest",
+    "RunStatus",
+    "Runtime",
+    "RuntimeRegistry",
+    "WasmRuntime",
+    "limits_for",
+    "run_app_twice",
+    "seed_for_task",
+]
