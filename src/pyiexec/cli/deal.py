@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pyiexec.cli.options import WORD, acting, reading
 from pyiexec.cli.reporting import emit, table, wants_json
+
+if TYPE_CHECKING:
+    from pyiexec.protocol.primitives import Bytes32
 
 
 @click.group()
@@ -18,7 +21,7 @@ def deal() -> None:
 @deal.command()
 @click.argument("deal_id", type=WORD)
 @reading
-async def show(deal_id: str, open_client: Any) -> None:
+async def show(deal_id: Bytes32, open_client: Any) -> None:
     """Show a deal and the state of its tasks."""
     from msgspec import to_builtins
 
@@ -54,7 +57,7 @@ async def show(deal_id: str, open_client: Any) -> None:
 @deal.command()
 @click.argument("deal_id", type=WORD)
 @acting
-async def claim(deal_id: str, open_client: Any) -> None:
+async def claim(deal_id: Bytes32, open_client: Any) -> None:
     """Take back the price of every task of a deal that was not completed in time."""
     from pyiexec.protocol.primitives import DealId
 

@@ -15,7 +15,7 @@ from pyiexec.cli.options import json_option, run_async
 from pyiexec.cli.reporting import FAILED, console, emit, table, wants_json
 
 if TYPE_CHECKING:
-    from pyiexec.devnet.demo import Outcome
+    from pyiexec.devnet.demo import Market, Outcome, Stopwatch
     from pyiexec.devnet.network import Network
     from pyiexec.protocol.primitives import Address
 
@@ -44,7 +44,7 @@ async def demo(workers: int, bad: int, copycats: int, seed: int, output: Path, k
     """
     import msgspec
 
-    from pyiexec.devnet.demo import Stopwatch, buy_picture, open_market
+    from pyiexec.devnet.demo import Stopwatch, open_market
     from pyiexec.devnet.network import Network, NetworkOptions
 
     watch = Stopwatch()
@@ -54,17 +54,17 @@ async def demo(workers: int, bad: int, copycats: int, seed: int, output: Path, k
     options = NetworkOptions(
         directory=scratch.absolute(), workers=workers, bad=bad, copycats=copycats, seed=seed, block_time=1.0
     )
-    say = _say
+
     try:
-        network = Network(options, progress=say)
+        network = Network(options, progress=_say)
         liars = [f"worker-{n}" for n, how in enumerate(network.behaviours, start=1) if how == "liar"]
-        say(f"{workers} workers, of whom {len(liars)} lie{': ' + ', '.join(liars) if liars else ''}")
+        _say(f"{workers} workers, of whom {len(liars)} lie{': ' + ', '.join(liars) if liars else ''}")
         async with network:
             watch.lap("start the network")
             market = await open_market(network)
-            say(f"the ray tracer is on offer at {market.app}")
+            _say(f"the ray tracer is on offer at {market.app}")
             watch.lap("deploy and publish")
-            outcome = await _buy(network, market, output, watch, buy_picture)
+            outcome = await _buy(network, market, output, watch)
             _report(network, outcome, output)
     finally:
         if not keep:
@@ -89,9 +89,9 @@ def _say(text: str) -> None:
     console().print(f"[dim]{time.strftime('%H:%M:%S')}[/dim] {text}")
 
 
-async def _buy(network: Network, market: object, output: Path, watch: object, buy: object) -> Outcome:
+async def _buy(network: Network, market: Market, output: Path, watch: Stopwatch) -> Outcome:
     from pyiexec.cli.progress import TaskProgress
-    from pyiexec.devnet.demo import TILES, TRUST
+    from pyiexec.devnet.demo import TILES, TRUST, buy_picture
     from pyiexec.protocol.units import format_rlc
     from pyiexec.sdk.deals import TaskUpdate
 
@@ -108,10 +108,7 @@ async def _buy(network: Network, market: object, output: Path, watch: object, bu
                 warned = True
                 progress.say("no consensus before the final deadline: claiming the price back")
 
-        outcome: Outcome = await buy(  # type: ignore[operator]
-            network, market, output, on_quote=on_quote, on_update=on_update, stopwatch=watch
-        )
-    return outcome
+        return await buy_picture(network, market, output, on_quote=on_quote, on_update=on_update, stopwatch=watch)
 
 
 def _report(network: Network, outcome: Outcome, output: Path) -> None:
@@ -140,8 +137,8 @@ def _report(network: Network, outcome: Outcome, output: Path) -> None:
         click.secho(f"\nAll {TILES} tiles proved. The picture is {outcome.picture}", bold=True)
     else:
         click.secho(
-            f"\nNo consensus on {len(outcome.failed)} of {TILES} tiles: the workers disagree, and no result was accepted."
-            "\nEverything paid for them was claimed back.",
+            f"\nNo consensus on {len(outcome.failed)} of {TILES} tiles: the workers disagree, no result was accepted,"
+            "\nand everything paid for them was claimed back.",
             fg="yellow",
             bold=True,
         )
@@ -190,6 +187,9 @@ def _print_times(outcome: Outcome) -> None:
 
     click.echo("")
     table("Where the time went", ["stage", "seconds"], [[stage, f"{s:.2f}"] for stage, s in outcome.stages.items()])
-    rows = [[event, len(times), f"{min(times):.2f}", f"{median(times):.2f}", f"{max(times):.2f}"] for event, times in outcome.moments.items()]
+    rows = [
+        [event, len(times), *(f"{figure(times):.2f}" for figure in (min, median, max))]
+        for event, times in outcome.moments.items()
+    ]
     click.echo("")
     table("Seconds after the match", ["event", "count", "first", "median", "last"], rows)

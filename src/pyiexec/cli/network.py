@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +183,7 @@ def reset(yes: bool, directory: Path | None) -> None:
 
     folder = directory or local_directory()
     if not yes:
-        if wants_json() or not click.get_text_stream("stdin").isatty():
+        if wants_json() or not sys.stdin.isatty():
             raise IexecError("CONFIRMATION_NEEDED", f"this deletes {folder}")
         click.confirm(f"Delete {folder}?", abort=True)
     daemon.reset(folder)

@@ -13,6 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from pyiexec.chain.signer import Signer
+    from pyiexec.protocol.primitives import Bytes32
     from pyiexec.sdk import AsyncClient, NetworkProfile
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -54,7 +55,7 @@ def wallet_options(function: Function) -> Function:
             "--as",
             "role",
             metavar="ROLE",
-            help="Act as a test account of a local network: requester, app-provider, pool-manager, administrator, worker-1 ...",
+            help="Act as a test account of a local network: requester, app-provider, pool-manager, worker-1 ...",
         ),
         click.option("--wallet", metavar="ADDRESS|FILE", help="Keystore file, or the address of one in --keystore."),
         click.option(
@@ -235,12 +236,12 @@ class AddressType(click.ParamType[str]):
             self.fail(f"{error.what}. {error.remedy}", param, ctx)
 
 
-class Word(click.ParamType[str]):
+class Word(click.ParamType["Bytes32"]):
     """A deal id, task id or order hash."""
 
     name = "id"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Bytes32:
         """Lower-case 32-byte hexadecimal."""
         from pyiexec.protocol.errors import IexecError
         from pyiexec.protocol.primitives import bytes32

@@ -30,9 +30,7 @@ class TaskProgress:
             TimeElapsedColumn(),
             console=console(),
         )
-        self._bars = {
-            event: self._progress.add_task(title, total=volume, note="") for event, title in STEPS.items()
-        }
+        self._bars = {event: self._progress.add_task(title, total=volume, note="") for event, title in STEPS.items()}
         self._reached: dict[str, set[TaskId]] = {event: set() for event in STEPS}
         self._contributions = 0
         self._reveals = 0

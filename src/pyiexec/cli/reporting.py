@@ -26,7 +26,9 @@ def wants_json() -> bool:
 def emit(data: Any, text: str | None = None) -> None:
     """Print a command's answer: `data` as JSON with ``--json``, else `text` (or the data, laid out)."""
     if wants_json():
-        click.echo(json.dumps({"ok": True} | data if isinstance(data, dict) else {"ok": True, "data": data}, default=str))
+        click.echo(
+            json.dumps({"ok": True} | data if isinstance(data, dict) else {"ok": True, "data": data}, default=str)
+        )
     elif text is not None:
         click.echo(text)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +119,7 @@ def _approve(quote: Quote, yes: bool) -> bool:
         click.echo(f"price: {format_rlc(quote.total)} at trust {quote.trust}, category {quote.category}")
     if yes:
         return True
-    if wants_json() or not click.get_text_stream("stdin").isatty():
+    if wants_json() or not sys.stdin.isatty():
         return False
     return click.confirm("Buy?", default=True)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pyiexec.cli.options import WORD, acting, reading
 from pyiexec.cli.reporting import emit, wants_json
+
+if TYPE_CHECKING:
+    from pyiexec.protocol.primitives import Bytes32
 
 
 @click.group()
@@ -19,7 +22,7 @@ def task() -> None:
 @task.command()
 @click.argument("task_id", type=WORD)
 @reading
-async def show(task_id: str, open_client: Any) -> None:
+async def show(task_id: Bytes32, open_client: Any) -> None:
     """Show a task on chain, and what the scheduler says of it."""
     from pyiexec.protocol.primitives import TaskId, to_hex
 
@@ -46,7 +49,7 @@ async def show(task_id: str, open_client: Any) -> None:
 @task.command()
 @click.argument("task_id", type=WORD)
 @reading
-async def watch(task_id: str, open_client: Any) -> None:
+async def watch(task_id: Bytes32, open_client: Any) -> None:
     """Follow a task until it ends."""
     import json
 
@@ -76,7 +79,7 @@ async def watch(task_id: str, open_client: Any) -> None:
     help="Folder to unpack into.  [default: a folder named after the task]",
 )
 @reading
-async def result(task_id: str, output: Path | None, open_client: Any) -> None:
+async def result(task_id: Bytes32, output: Path | None, open_client: Any) -> None:
     """Download a task's result, check it against the digest on chain, and unpack it."""
     from pyiexec.cli.unpacking import write_files
     from pyiexec.protocol.primitives import TaskId
@@ -92,7 +95,7 @@ async def result(task_id: str, output: Path | None, open_client: Any) -> None:
 @task.command()
 @click.argument("task_id", type=WORD)
 @acting
-async def claim(task_id: str, open_client: Any) -> None:
+async def claim(task_id: Bytes32, open_client: Any) -> None:
     """Take back the price of a task that was not completed in time."""
     from pyiexec.protocol.primitives import TaskId
 

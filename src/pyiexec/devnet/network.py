@@ -96,9 +96,7 @@ class Network:
     profile: NetworkProfile
     provision: Provision
 
-    def __init__(
-        self, options: NetworkOptions, *, progress: Callable[[str], None] = lambda _what: None
-    ) -> None:
+    def __init__(self, options: NetworkOptions, *, progress: Callable[[str], None] = lambda _what: None) -> None:
         count = options.workers + options.copycats
         if options.workers < 1 or count > roles.MAX_WORKERS or not 0 <= options.bad <= options.workers:
             raise IexecError(
@@ -129,7 +127,8 @@ class Network:
         except BaseException as error:
             await self._stack.__aexit__(type(error), error, error.__traceback__)
             raise
-        return self
+        else:
+            return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -251,5 +250,3 @@ class Network:
         """End a part in order and leave it stopped."""
         del self._parts[name]
         await self._host.stop(name)
-
-

@@ -10,8 +10,8 @@ from pyiexec.chain import registries, token
 from pyiexec.chain.deployment import STANDARD_CATEGORIES, Manifest, deploy
 from pyiexec.chain.hub import Category
 from pyiexec.chain.rpc import JsonRpc
-from pyiexec.chain.signer import Signer
 from pyiexec.chain.sending import Call, send_all
+from pyiexec.chain.signer import Signer
 from pyiexec.devnet import roles
 from pyiexec.protocol.primitives import Address
 from pyiexec.protocol.units import NRLC_PER_RLC
@@ -67,5 +67,7 @@ async def provision(
         ],
     )
     for worker in workers:
-        await send_all(rpc, worker, [Call(manifest.token, token.approve_and_call(manifest.hub, WORKER_STAKE))], wait=False)
+        await send_all(
+            rpc, worker, [Call(manifest.token, token.approve_and_call(manifest.hub, WORKER_STAKE))], wait=False
+        )
     return Provision(manifest, registries.created_asset(pool, manifest.registries.workerpool))

@@ -1,4 +1,4 @@
-"""The sample applications that a local network can run at once: in the wheel beside the code, in a checkout in apps/."""
+"""The sample applications: in the wheel they are beside the code, in a checkout in apps/."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ from pyiexec.protocol.primitives import Address, to_hex
 HEARTBEAT_SECONDS = 2.5
 
 
-def _part(name: str, kind: Kind, **settings: Any) -> Part:
-    return Part(name, kind, settings_type(kind)(**settings))
+def _part(part_name: str, kind: Kind, **settings: Any) -> Part:
+    return Part(part_name, kind, settings_type(kind)(**settings))
 
 
 def _key_file(folder: Path, name: str, signer: Signer) -> Path:

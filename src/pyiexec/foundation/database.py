@@ -183,7 +183,7 @@ class Database:
                         if len(group) == 1:
                             raise
             self.commits += 1
-        except Exception as error:  # noqa: BLE001 - whatever it is belongs to the callers
+        except Exception as error:
             outcomes = [(job, None, failure or error) for job, _, failure in outcomes]
             outcomes += [(job, None, error) for job in group[len(outcomes) :]]
         for job, result, failure in outcomes:

@@ -68,7 +68,5 @@ class Accounts:
                 f"{free} are free, not {format_rlc(amount)}",
                 remedy="Withdraw less, or wait until running deals end.",
             )
-        receipt = await self._at.send(
-            self._at.unique(), "withdraw", self._at.hub.address, calls.withdraw(amount)
-        )
+        receipt = await self._at.send(self._at.unique(), "withdraw", self._at.hub.address, calls.withdraw(amount))
         return receipt.transaction_hash

@@ -124,6 +124,4 @@ class Workerpools:
         if not await registry.is_registered(address):
             raise IexecError("WORKERPOOL_UNKNOWN", f"no workerpool is registered at {address}")
         pool = await self._at.hub.workerpool(address)
-        return Workerpool(
-            address, pool.owner, pool.description, pool.worker_stake_ratio, pool.scheduler_reward_ratio
-        )
+        return Workerpool(address, pool.owner, pool.description, pool.worker_stake_ratio, pool.scheduler_reward_ratio)

@@ -15,7 +15,7 @@ from pyiexec.chain.networks import NetworkProfile
 from pyiexec.chain.signer import Signer
 from pyiexec.protocol.deals import Deal
 from pyiexec.protocol.orders import Order
-from pyiexec.protocol.primitives import Address, Bytes32, DealId, OrderHash, TaskId
+from pyiexec.protocol.primitives import NULL_BYTES32, Address, Bytes32, DealId, OrderHash, TaskId
 from pyiexec.protocol.tasks import Task
 from pyiexec.sdk.accounts import Balance
 from pyiexec.sdk.assets import App, Deployed, Workerpool
@@ -105,13 +105,12 @@ class Client:
         return self._call(self._client.store, content)
 
     def quote(
-        self, app: Address, *, volume: int = 1, category: int | None = None, trust: int = 1, tag: Bytes32 | None = None
+        self, app: Address, *, volume: int = 1, category: int | None = None, trust: int = 1, tag: Bytes32 = NULL_BYTES32
     ) -> Quote:
         """The cheapest published orders that serve the request, with their exact price."""
 
         async def ask() -> Quote:
-            options = {} if tag is None else {"tag": tag}
-            return await self._client.purchases.quote(app, volume=volume, category=category, trust=trust, **options)
+            return await self._client.purchases.quote(app, volume=volume, category=category, trust=trust, tag=tag)
 
         return self._call(ask)
 

@@ -145,9 +145,7 @@ class AsyncClient:
         """The tasks bought, in the order of the bag."""
         deals = await self.connection.hub.deals(execution.deal_ids)
         return [
-            task
-            for deal_id, deal in zip(execution.deal_ids, deals, strict=True)
-            for task in deal.task_ids(deal_id)
+            task for deal_id, deal in zip(execution.deal_ids, deals, strict=True) for task in deal.task_ids(deal_id)
         ]
 
     async def run(self, app: Address, **options: object) -> list[TaskResult]:

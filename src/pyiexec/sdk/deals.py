@@ -86,9 +86,7 @@ class Deals:
             if not deal.exists:
                 raise IexecError("DEAL_UNKNOWN", f"there is no deal {deal_id}")
             final = await self.final_deadline(deal)
-            places |= {
-                task: (index, final) for index, task in zip(deal.indexes, deal.task_ids(deal_id), strict=True)
-            }
+            places |= {task: (index, final) for index, task in zip(deal.indexes, deal.task_ids(deal_id), strict=True)}
         statuses = dict.fromkeys(places, TaskStatus.UNSET)
         feed = await self._at.follow_heads()
         follower = LogFollower(

@@ -15,9 +15,19 @@ from pyiexec.sdk.connection import Connection
 
 #: Events that move stake or say why.
 _TOLD = (
-    "Transfer Lock Unlock Reward Seize OrdersMatched TaskContribute TaskConsensus TaskFinalize TaskClaimed"
-    " AccurateContribution FaultyContribution"
-).split()
+    "Transfer",
+    "Lock",
+    "Unlock",
+    "Reward",
+    "Seize",
+    "OrdersMatched",
+    "TaskContribute",
+    "TaskConsensus",
+    "TaskFinalize",
+    "TaskClaimed",
+    "AccurateContribution",
+    "FaultyContribution",
+)
 
 
 class Audit(msgspec.Struct, frozen=True):
@@ -55,9 +65,7 @@ class Ledgers:
     async def of_deals(self, deal_ids: Sequence[DealId], start_block: int = 0) -> list[Line]:
         """Everything that was paid, earned, locked and lost for these deals."""
         deals = await self._at.hub.deals(deal_ids)
-        tasks = [
-            task for deal_id, deal in zip(deal_ids, deals, strict=True) for task in deal.task_ids(deal_id)
-        ]
+        tasks = [task for deal_id, deal in zip(deal_ids, deals, strict=True) for task in deal.task_ids(deal_id)]
         return ledger(await self._events(start_block), tasks, deal_ids)
 
     async def audit(self) -> Audit:

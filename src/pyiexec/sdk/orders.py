@@ -11,7 +11,7 @@ from pyiexec.chain.hub import EVENTS
 from pyiexec.protocol.eip712 import order_hash
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.matching import explain_mismatch
-from pyiexec.protocol.orders import AppOrder, DatasetOrder, Order, RequestOrder, WorkerpoolOrder
+from pyiexec.protocol.orders import AppOrder, DatasetOrder, Order, OrderOperation, RequestOrder, WorkerpoolOrder
 from pyiexec.protocol.primitives import DealId, OrderHash, to_bytes, to_hex
 from pyiexec.sdk.connection import Connection
 
@@ -53,7 +53,7 @@ class Orders:
 
     async def cancel(self, order: Order) -> str:
         """Close the order on chain for good: nobody can match it any more. Returns the transaction's hash."""
-        data = calls.manage_order(order, calls.OrderOperation.CLOSE)
+        data = calls.manage_order(order, OrderOperation.CLOSE)
         receipt = await self._at.send(self.hash(order), "close", self._at.hub.address, data)
         return receipt.transaction_hash
 

@@ -90,7 +90,8 @@ class Tasks:
             raise IexecError("RESULT_WRONG", f"the archive of task {task_id} is unusable: {error.what}") from error
         if digest != task.result_digest:
             raise IexecError(
-                "RESULT_WRONG", f"task {task_id}: the stored result has digest {digest}, proved was {task.result_digest}"
+                "RESULT_WRONG",
+                f"task {task_id}: the stored result has digest {digest}, proved was {task.result_digest}",
             )
         return TaskResult(task_id, link.location, digest, files, archive)
 
