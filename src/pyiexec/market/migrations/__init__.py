@@ -1,0 +1,1 @@
+"""Alembic lineage ``market``: the order book's tables."""

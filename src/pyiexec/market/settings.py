@@ -1,0 +1,33 @@
+"""Settings of the order book."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pyiexec.protocol.primitives import Address
+
+
+class MarketSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the order book has to be told.
+
+    Attributes:
+        database_url: SQLAlchemy URL.
+        rpc_url: node of the chain.
+        chain_id: the chain served.
+        hub: PoCo's contract on it.
+        start_block: first block with events of the hub; an earlier one only costs time at the first start.
+        host: address to listen on.
+        port: TCP port, 0 for a free one.
+        open_orders_per_wallet: open orders of one kind that one signer may have at a time.
+        challenge_seconds: for how long a login challenge can be answered.
+    """
+
+    database_url: str
+    rpc_url: str
+    chain_id: int
+    hub: Address
+    start_block: int = 0
+    host: str = "127.0.0.1"
+    port: int = 0
+    open_orders_per_wallet: int = 50
+    challenge_seconds: int = 300
