@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -47,6 +46,7 @@ from pyiexec.protocol.primitives import (
     to_hex,
 )
 from reference import published
+from verdict import Measured, conclude
 
 BAR = 0.45
 GAS_LIMIT = 12_000_000
@@ -210,10 +210,10 @@ class Scenario:
         """Four fresh orders of volume 1 and trust 1."""
         self.salt += 1
         salt = bytes32(keccak256(bytes([self.salt])))
-        rest = {"volume": 1, "tag": NULL_BYTES32, "salt": salt}
-        free = {"workerpoolrestrict": NULL_ADDRESS, "requesterrestrict": NULL_ADDRESS}
+        rest: dict[str, Any] = {"volume": 1, "tag": NULL_BYTES32, "salt": salt}
+        free: dict[str, Any] = {"workerpoolrestrict": NULL_ADDRESS, "requesterrestrict": NULL_ADDRESS}
         app = AppOrder(app=self.app, appprice=APP_PRICE, datasetrestrict=NULL_ADDRESS, **rest, **free)
-        dataset = NO_DATASET
+        dataset: DatasetOrder = NO_DATASET
         if with_dataset:
             dataset = self._signed(
                 DatasetOrder(
@@ -329,13 +329,5 @@ async def measure() -> tuple[dict[str, int], dict[str, int]]:
     return ledgers[0].gas, ledgers[1].gas
 
 
-def main() -> int:
-    """Run; the result is the exit status."""
-    ratio = show(*asyncio.run(measure()))
-    met = ratio <= BAR
-    print(f"bench-gas: {ratio:.2f} x (bar: at most {BAR:.2f} x): {'met' if met else 'missed'}")
-    return 0 if met else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    conclude(Measured("bench-gas", show(*asyncio.run(measure())), "x", BAR))

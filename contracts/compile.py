@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -56,8 +57,8 @@ def compiler() -> str:
     return f"vyper {version('vyper')} -O gas --evm-version {EVM_VERSION} --no-bytecode-metadata"
 
 
-def compile_source(path: Path, search: Iterable[Path] = (CONTRACTS,)) -> Artifact:
-    """Compile one contract; imports are looked up in `search`, the first folder first.
+def compile_source(path: Path, search: Iterable[Path] | None = None) -> Artifact:
+    """Compile one contract; imports are looked up in `search` (default: `contracts/`), the first folder first.
 
     Raises:
         vyper.exceptions.VyperException: the source is wrong.
@@ -68,7 +69,7 @@ def compile_source(path: Path, search: Iterable[Path] = (CONTRACTS,)) -> Artifac
     from vyper.compiler.settings import OptimizationLevel, Settings, anchor_settings
 
     # The bundle looks into the last folder first.
-    bundle = FilesystemInputBundle(list(reversed([Path(folder) for folder in search])))
+    bundle = FilesystemInputBundle(list(reversed(list(search or (CONTRACTS,)))))
     settings = Settings(optimize=OptimizationLevel.GAS, evm_version=EVM_VERSION)
     data = CompilerData(bundle.load_file(path), bundle, settings=settings, no_bytecode_metadata=True)
     with anchor_settings(data.settings):
@@ -122,7 +123,7 @@ def is_current(name: str, path: Path) -> bool:
 def write(artifact: Artifact) -> None:
     """Put the artifact in place whole: a reader sees the former one or this one."""
     target = ARTIFACTS / f"{artifact['contractName']}.json"
-    scratch = target.with_suffix(".part")
+    scratch = target.with_suffix(f".{os.getpid()}.part")
     scratch.write_text(json.dumps(artifact, separators=(",", ":")))
     scratch.replace(target)
 

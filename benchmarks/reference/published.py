@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import tarfile
@@ -71,16 +72,14 @@ def artifact(folder: Path, name: str) -> dict[str, Any]:
 
 def linked(contract: dict[str, Any], library: str) -> bytes:
     """Creation code with the library's address in every place that waits for it."""
-    code = bytearray(len(contract["bytecode"]) // 2 - 1)
-    places = [
-        place
-        for libraries in contract["linkReferences"].values()
-        for positions in libraries.values()
-        for place in positions
-    ]
-    text = contract["bytecode"][2:]
-    for place in places:
-        start, end = 2 * place["start"], 2 * (place["start"] + place["length"])
-        text = text[:start] + library[2:].lower() + text[end:]
-    code[:] = bytes.fromhex(text)
+    code = bytearray.fromhex(_without_placeholders(contract["bytecode"]))
+    for libraries in contract["linkReferences"].values():
+        for places in libraries.values():
+            for place in places:
+                code[place["start"] : place["start"] + place["length"]] = bytes.fromhex(library[2:])
     return bytes(code)
+
+
+def _without_placeholders(bytecode: str) -> str:
+    """The compiler marks the places with `__$…$__`, which is not hexadecimal."""
+    return re.sub(r"__\$[0-9a-f]{34}\$__", "0" * 40, bytecode[2:])

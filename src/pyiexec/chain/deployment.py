@@ -15,7 +15,7 @@ import msgspec
 from pyiexec.chain import calls, registries
 from pyiexec.chain.abi import Function, Parameter, decode_revert, encode
 from pyiexec.chain.artifacts import Artifact, load
-from pyiexec.chain.hub import FUNCTIONS, Category
+from pyiexec.chain.hub import Category
 from pyiexec.chain.rpc import JsonRpc, RpcError
 from pyiexec.chain.signer import Signer, Transaction, create_address, transaction_hash
 from pyiexec.protocol.errors import IexecError
@@ -229,11 +229,7 @@ def make_plan(
     hub = plan.create("Diamond", arguments, execution_gas=60_000 * sum(len(cut[2]) for cut in cuts))
 
     plan.call(
-        "configure the hub",
-        hub,
-        FUNCTIONS["configure"].encode(
-            rlc, "Staked RLC", "SRLC", 9, registry["app"], registry["dataset"], registry["workerpool"], NULL_ADDRESS
-        ),
+        "configure the hub", hub, calls.configure(rlc, registry["app"], registry["dataset"], registry["workerpool"])
     )
     for category in categories:
         data = calls.create_category(category.name, category.description, category.work_clock_time_ref)
