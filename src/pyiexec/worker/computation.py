@@ -1,0 +1,108 @@
+"""From an assignment to a result on disk: fetch, run in the sandbox, pack, digest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import anyio
+import anyio.to_thread
+
+from pyiexec.protocol import ids
+from pyiexec.protocol.messages import tail
+from pyiexec.protocol.multiaddr import decode_multiaddr
+from pyiexec.protocol.params import parse_params
+from pyiexec.protocol.primitives import ResultDigest
+from pyiexec.protocol.replicates import ReplicateStatus
+from pyiexec.protocol.results import pack, result_digest
+from pyiexec.worker import environment
+from pyiexec.worker.conduct import Conduct
+from pyiexec.worker.facts import Facts
+from pyiexec.worker.record import TaskRecord
+from pyiexec.worker.rules import Advanced, Broke, Computed
+from pyiexec.worker.runtimes.base import RunOutcome, RunRequest, RunStatus, Runtime, limits_for, seed_for_task
+from pyiexec.worker.runtimes.registry import RuntimeRegistry
+from pyiexec.worker.staging import Staging, TaskFolder, read_outputs
+
+#: First bytes of an application by which a runtime knows its own.
+_MAGIC_BYTES = 64
+_LOG_TAIL = 8_192
+
+#: Told of each step on the way.
+Advance = Callable[[Advanced], object]
+
+
+class Computation:
+    """Runs tasks of one worker.
+
+    Attributes:
+        checksums: of the applications run so far, the newest last; announced so that tasks come where their app is.
+    """
+
+    def __init__(self, staging: Staging, runtimes: RuntimeRegistry, conduct: Conduct) -> None:
+        self._staging = staging
+        self._runtimes = runtimes
+        self._conduct = conduct
+        self.checksums: dict[str, None] = {}
+
+    async def produce(self, record: TaskRecord, facts: Facts, folder: TaskFolder, advance: Advance) -> Computed | Broke:
+        """Compute a task; afterwards the archive is in its folder, or it broke for the application's reasons.
+
+        Raises:
+            IexecError: the task cannot be run: something is missing, wrong or refused.
+        """
+        assert facts.deal is not None
+        assert facts.app is not None
+        params = parse_params(facts.deal.params)
+        arguments = environment.split_arguments(params.iexec_args)
+        await anyio.to_thread.run_sync(folder.prepare)
+        await self._staging.app(facts.app, folder)
+        runtime = await self._runtime_for(facts, folder)
+        advance(Advanced(ReplicateStatus.APP_DOWNLOADED))
+        if facts.dataset is not None:
+            await self._staging.dataset(facts.deal.dataset.pointer, facts.dataset, folder)
+        await self._staging.inputs(params.iexec_input_files, folder)
+        advance(Advanced(ReplicateStatus.DATA_DOWNLOADED))
+        outcome = await runtime.run(
+            RunRequest(
+                app=folder.app,
+                args=arguments,
+                environment=environment.variables(record.authorization, facts.deal, params.iexec_input_files),
+                input_dir=folder.inputs,
+                output_dir=folder.outputs,
+                limits=limits_for(facts.category_seconds),
+                seed=seed_for_task(record.task_id),
+            )
+        )
+        if outcome.status is not RunStatus.SUCCEEDED:
+            assert outcome.cause is not None
+            return Broke(outcome.cause, outcome.message, outcome.exit_code, _logs(outcome))
+        self.checksums.pop(facts.app.checksum, None)
+        self.checksums[facts.app.checksum] = None
+        callback = facts.deal.has_callback
+        digest = await anyio.to_thread.run_sync(self._pack, record, folder, outcome, callback)
+        return Computed(digest, ids.result_hash(record.task_id, digest), outcome.exit_code, _logs(outcome))
+
+    async def _runtime_for(self, facts: Facts, folder: TaskFolder) -> Runtime:
+        assert facts.app is not None
+        address = decode_multiaddr(facts.app.multiaddr)
+        with folder.app.open("rb") as file:
+            magic = file.read(_MAGIC_BYTES)
+        return self._runtimes.choose(address, magic)
+
+    def _pack(self, record: TaskRecord, folder: TaskFolder, outcome: RunOutcome, callback: bool) -> ResultDigest:
+        files = _with_logs(read_outputs(folder.outputs), outcome)
+        files = self._conduct.answer(files, record.task_id)
+        digest = result_digest(files, callback=callback)
+        folder.keep(pack(files))
+        return digest
+
+
+def _with_logs(files: Mapping[str, bytes], outcome: RunOutcome) -> dict[str, bytes]:
+    """The result with what the application printed, unless it wrote files of these names itself."""
+    printed = {"stdout.txt": outcome.stdout, "stderr.txt": outcome.stderr}
+    return {name: content for name, content in printed.items() if content} | dict(files)
+
+
+def _logs(outcome: RunOutcome) -> str:
+    text = (outcome.stdout + outcome.stderr)[-4 * _LOG_TAIL :].decode(errors="replace")
+    return tail(text, _LOG_TAIL)

@@ -1,0 +1,207 @@
+"""The one owner of the worker's SQL: what it takes part in, what it owes to the scheduler, what it has carried out.
+
+Memory holds the same as the tables, and is changed first: the database's writer is a queue, so that what is written
+first is never there without what was written before it. A change is durable once the awaited write returns, and only
+then are reports sent and commands acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+
+import msgspec
+import sqlalchemy as sa
+
+from pyiexec.foundation.clock import Clock
+from pyiexec.foundation.database import Database, Migrations
+from pyiexec.protocol.errors import IexecError
+from pyiexec.protocol.messages import Progress, encode_message
+from pyiexec.protocol.primitives import TaskId
+from pyiexec.worker import tables
+from pyiexec.worker.record import TaskRecord
+
+MIGRATIONS = Migrations("pyiexec.worker.migrations", "worker")
+
+#: Closed tasks remembered, so that a scheduler that asks again is answered.
+CLOSED_KEPT = 1024
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(TaskRecord)
+
+
+class Report(msgspec.Struct, frozen=True):
+    """A report not yet acknowledged: its number and JSON."""
+
+    seq: int
+    body: bytes
+
+
+class Journal:
+    """Memory of one worker; open it with `open_journal`.
+
+    Attributes:
+        received: number of the last command whose effect is recorded.
+        sent: number of the last report.
+        committed: number of the last report that is durable, and may be sent.
+    """
+
+    def __init__(self, database: Database, clock: Clock, identity: str) -> None:
+        self._database = database
+        self._clock = clock
+        self._identity = identity
+        self._records: OrderedDict[TaskId, TaskRecord] = OrderedDict()
+        self._reports: deque[Report] = deque()
+        self.received = 0
+        self.sent = 0
+        self.committed = 0
+        self._closed = 0
+        self._writes: set[asyncio.Task[None]] = set()
+        #: Called when reports became durable.
+        self.on_reports: Callable[[], None] = lambda: None
+        #: Called when a write failed: memory is ahead of the disk then, and the worker must stop.
+        self.on_failure: Callable[[BaseException], None] = lambda _error: None
+
+    def load(self, connection: sa.Connection) -> None:
+        """Read everything; part of `open_journal`.
+
+        Raises:
+            IexecError: ``BAD_SETTINGS`` when the folder belongs to another worker, pool or chain.
+        """
+        row = connection.execute(sa.select(tables.channel)).first()
+        if row is None:
+            connection.execute(tables.channel.insert().values(identity=self._identity, received=0, sent=0))
+        elif row.identity != self._identity:
+            raise IexecError(
+                "BAD_SETTINGS", f"data_dir belongs to {row.identity}, not to {self._identity}: name another folder"
+            )
+        else:
+            self.received, self.sent, self.committed = row.received, row.sent, row.sent
+        for body in connection.execute(sa.select(tables.tasks.c.record).order_by(tables.tasks.c.changed)).scalars():
+            record = _decoder.decode(body)
+            self._records[record.task_id] = record
+            self._closed += record.closed
+        for seq, body in connection.execute(sa.select(tables.reports).order_by(tables.reports.c.seq)):
+            self._reports.append(Report(seq, body))
+
+    def get(self, task_id: TaskId) -> TaskRecord | None:
+        """What is remembered of a task."""
+        return self._records.get(task_id)
+
+    def open_records(self) -> list[TaskRecord]:
+        """The tasks that are not closed."""
+        return [record for record in self._records.values() if not record.closed]
+
+    def reports_after(self, seq: int) -> Iterator[Report]:
+        """Durable reports with a number above `seq`, in order."""
+        return (report for report in tuple(self._reports) if seq < report.seq <= self.committed)
+
+    def change(
+        self, record: TaskRecord | None, reports: tuple[Progress, ...], *, received: int | None = None
+    ) -> asyncio.Task[None]:
+        """Record the outcome of an event: the task, the reports it makes and the command that brought it.
+
+        Memory changes at once; the task returned ends when the change is durable.
+        """
+        if record is not None:
+            self._remember(record)
+        queued = []
+        for report in reports:
+            self.sent += 1
+            queued.append(Report(self.sent, encode_message(report)))
+        self._reports.extend(queued)
+        if received is not None:
+            self.received = received
+        forgotten = self._forget()
+        now, counters = self._clock.now(), {"received": self.received, "sent": self.sent}
+
+        def write(connection: sa.Connection) -> None:
+            if record is not None:
+                _upsert(connection, record, now)
+            if queued:
+                connection.execute(tables.reports.insert(), [{"seq": r.seq, "body": r.body} for r in queued])
+            if queued or received is not None:
+                connection.execute(tables.channel.update().values(counters))
+            if forgotten:
+                connection.execute(tables.tasks.delete().where(tables.tasks.c.task_id.in_(forgotten)))
+
+        return self._enqueue(write, counters["sent"])
+
+    def acknowledged(self, seq: int) -> asyncio.Task[None] | None:
+        """The scheduler has kept every report up to `seq`; None when that was known."""
+        known = not self._reports or self._reports[0].seq > seq
+        while self._reports and self._reports[0].seq <= seq:
+            self._reports.popleft()
+        if known:
+            return None
+        delete = tables.reports.delete().where(tables.reports.c.seq <= seq)
+
+        def forget(connection: sa.Connection) -> None:
+            connection.execute(delete)
+
+        return self._enqueue(forget, 0)
+
+    def skip_to(self, seq: int) -> None:
+        """Number the next report above `seq`, which the scheduler has seen from an earlier life of this folder."""
+        if seq > self.sent:
+            self.sent = self.committed = seq
+
+    def _remember(self, record: TaskRecord) -> None:
+        before = self._records.pop(record.task_id, None)
+        self._closed += record.closed - (before.closed if before else False)
+        self._records[record.task_id] = record
+
+    def _forget(self) -> list[TaskId]:
+        if self._closed <= CLOSED_KEPT:
+            return []
+        closed = [task_id for task_id, record in self._records.items() if record.closed]
+        forgotten = closed[: len(closed) - CLOSED_KEPT // 2]
+        for task_id in forgotten:
+            del self._records[task_id]
+        self._closed -= len(forgotten)
+        return forgotten
+
+    def _enqueue(self, write: Callable[[sa.Connection], None], sent: int) -> asyncio.Task[None]:
+        async def run() -> None:
+            await self._database.write(write)
+            if sent > self.committed:
+                self.committed = sent
+                self.on_reports()
+
+        # The loop starts tasks in the order they are made, so that the order of calls is the order of writes.
+        task = asyncio.get_running_loop().create_task(run())
+        self._writes.add(task)
+        task.add_done_callback(self._written)
+        return task
+
+    def _written(self, task: asyncio.Task[None]) -> None:
+        self._writes.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.on_failure(error)
+
+
+def _upsert(connection: sa.Connection, record: TaskRecord, now: float) -> None:
+    values = {
+        "status": str(record.status),
+        "closed": record.closed,
+        "changed": now,
+        "record": _encoder.encode(record),
+    }
+    known = tables.tasks.c.task_id == record.task_id
+    if connection.execute(tables.tasks.update().where(known).values(values)).rowcount == 0:
+        connection.execute(tables.tasks.insert().values(task_id=record.task_id, **values))
+
+
+async def open_journal(database: Database, clock: Clock, identity: str) -> Journal:
+    """The memory kept in `database`, which has the `MIGRATIONS` of this module.
+
+    Args:
+        identity: worker, workerpool, chain and hub in one line; a folder serves one of them for ever.
+
+    Raises:
+        IexecError: ``BAD_SETTINGS``.
+    """
+    journal = Journal(database, clock, identity)
+    await database.write(journal.load)
+    return journal

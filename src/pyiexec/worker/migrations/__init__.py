@@ -1,0 +1,1 @@
+"""Alembic lineage ``worker``: the worker's tables."""

@@ -1,0 +1,194 @@
+"""A worker as a process: it opens connections to scheduler, chain and content store, and none is opened to it.
+
+Crash-only: it may be killed at any instruction. Started again it reads its database, asks the chain what became of its
+tasks, and goes on.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import random
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+
+import anyio
+
+from pyiexec.chain.heads import HeadFeed
+from pyiexec.chain.hub import Hub
+from pyiexec.chain.rpc import JsonRpc
+from pyiexec.chain.signer import Signer
+from pyiexec.chain.transactions import MIGRATIONS as TRANSACTION_MIGRATIONS
+from pyiexec.chain.transactions import TransactionManager
+from pyiexec.foundation.clock import Clock, SystemClock
+from pyiexec.foundation.database import Database
+from pyiexec.foundation.http import Ready, http_session
+from pyiexec.foundation.logs import get_logger
+from pyiexec.protocol.errors import IexecError
+from pyiexec.protocol.messages import Capabilities
+from pyiexec.storage.client import ContentClient
+from pyiexec.worker.behaviours import conduct_of
+from pyiexec.worker.channel import Channel
+from pyiexec.worker.computation import Computation
+from pyiexec.worker.content import ContentCache
+from pyiexec.worker.facts import FactReader
+from pyiexec.worker.journal import MIGRATIONS, open_journal
+from pyiexec.worker.runtimes.registry import RuntimeRegistry
+from pyiexec.worker.settings import WorkerSettings
+from pyiexec.worker.staging import Staging
+from pyiexec.worker.tasks import Tasks
+from pyiexec.worker.watch import Watch
+
+log = get_logger(__name__)
+
+#: Apps announced as cached, the most recent ones.
+_ANNOUNCED = 256
+#: Seconds between two attempts to reach the chain at start.
+_START_PAUSE = 0.5
+
+
+async def serve(
+    settings: WorkerSettings,
+    ready: Ready,
+    stop: anyio.Event,
+    *,
+    clock: Clock | None = None,
+    randomness: random.Random | None = None,
+) -> None:
+    """Work until `stop` is set.
+
+    Args:
+        ready: called with the worker's address once its scheduler has let it in for the first time.
+        randomness: of the pauses between reconnections.
+
+    Raises:
+        IexecError: ``BAD_SETTINGS``, ``BAD_KEY``, ``DATABASE_UNAVAILABLE``; whatever made it unable to go on.
+    """
+    clock = clock or SystemClock()
+    signer = _read_signer(settings)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if settings.behaviour != "honest":
+        log.warning("this worker cheats, as its settings say", behaviour=settings.behaviour)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_alone_in(settings.data_dir))
+        rpc = await stack.enter_async_context(JsonRpc(settings.rpc_url))
+        chain_id = await _chain_id(rpc, clock, stop)
+        if chain_id is None:
+            return
+        database = await Database.open(
+            f"sqlite:///{settings.data_dir / 'worker.db'}", [MIGRATIONS, TRANSACTION_MIGRATIONS]
+        )
+        stack.push_async_callback(database.close)
+        identity = f"{signer.address} of {settings.workerpool} on chain {chain_id} hub {settings.hub}"
+        journal = await open_journal(database, clock, identity)
+        session = await stack.enter_async_context(http_session(timeout=300.0))
+        content = await stack.enter_async_context(ContentClient(settings.gateway_url))
+        cache = ContentCache(
+            settings.data_dir / "content",
+            content,
+            capacity=settings.cache_bytes,
+            max_bytes=settings.max_content_bytes,
+        )
+        cache.open()
+        stack.push_async_callback(cache.close)
+        runtimes = RuntimeRegistry.installed(settings.data_dir / "runtimes")
+        stack.push_async_callback(runtimes.close)
+        feed = await stack.enter_async_context(HeadFeed(settings.rpc_url, clock=clock))
+        transactions = await stack.enter_async_context(
+            TransactionManager(rpc, signer, database, feed, chain_id=chain_id, clock=clock)
+        )
+        hub = Hub(rpc, settings.hub)
+        watch = Watch(feed, settings.hub, lambda: tasks.open_tasks(), lambda news: tasks.news(news))
+        conduct = conduct_of(settings.behaviour, hub, watch)
+        staging = Staging(
+            cache, session, allow_unhashed=settings.allow_unhashed_inputs, max_bytes=settings.max_content_bytes
+        )
+        computation = Computation(staging, runtimes, conduct)
+        tasks = Tasks(
+            settings=settings,
+            signer=signer,
+            hub=hub,
+            journal=journal,
+            facts=FactReader(hub, signer.address),
+            watch=watch,
+            computation=computation,
+            conduct=conduct,
+            content=content,
+            transactions=transactions,
+            clock=clock,
+        )
+        channel = Channel(
+            settings.scheduler_url,
+            signer=signer,
+            chain_id=chain_id,
+            workerpool=settings.workerpool,
+            journal=journal,
+            capabilities=lambda: Capabilities(
+                slots=settings.slots,
+                runtimes=runtimes.names,
+                cached=list(computation.checksums)[-_ANNOUNCED:],
+            ),
+            clock=clock,
+            randomness=randomness or random.Random(signer.address + str(clock.now())),  # noqa: S311 - only jitter
+        )
+        journal.on_reports = channel.push
+        async with anyio.create_task_group() as group:
+
+            async def announce() -> None:
+                await channel.connected.wait()
+                ready(signer.address)
+
+            async def converse() -> None:
+                await taken_up.wait()
+                await channel.run(tasks.handle)
+
+            taken_up = anyio.Event()
+            group.start_soon(watch.run)
+            group.start_soon(tasks.run, taken_up.set)
+            group.start_soon(converse)
+            group.start_soon(announce)
+            await stop.wait()
+            group.cancel_scope.cancel()
+
+
+def _read_signer(settings: WorkerSettings) -> Signer:
+    """The worker's account.
+
+    Raises:
+        IexecError: ``BAD_SETTINGS`` when a file cannot be read, ``BAD_KEY``, ``BAD_PASSWORD``.
+    """
+    try:
+        text = settings.key_file.read_text().strip()
+        password = settings.password_file.read_text().rstrip("\r\n") if settings.password_file else ""
+    except OSError as error:
+        raise IexecError("BAD_SETTINGS", f"cannot read {error.filename}: {error.strerror}") from None
+    if not text.startswith("{"):
+        return Signer.from_key(text)
+    from pyiexec.chain.keystore import decrypt  # scrypt is for those who use it
+
+    return decrypt(text, password)
+
+
+async def _chain_id(rpc: JsonRpc, clock: Clock, stop: anyio.Event) -> int | None:
+    """The chain's id, however long the chain is down; None when told to stop meanwhile."""
+    while not stop.is_set():
+        try:
+            return await rpc.chain_id()
+        except IexecError as error:
+            if not error.retry:
+                raise
+            log.warning("the chain does not answer", error=str(error))
+        with anyio.move_on_after(_START_PAUSE):
+            await stop.wait()
+    return None
+
+
+@contextmanager
+def _alone_in(data_dir: Path) -> Iterator[None]:
+    """Refuse a folder in which another worker runs: two would vote and reveal past each other."""
+    with (data_dir / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise IexecError("BAD_SETTINGS", f"another worker runs in {data_dir}") from None
+        yield
