@@ -40,7 +40,6 @@ CATALOGUE: dict[str, Entry] = {
     "APP_OUTPUT_TOO_LARGE": Entry("Have the application write less, or split its work into more tasks."),
     "APP_OUT_OF_FUEL": Entry("Choose a category with more time, or split the work into more tasks."),
     "APP_OUT_OF_MEMORY": Entry("Have the application use less memory, or split its work into more tasks."),
-    "APP_RUNTIME_MISSING": Entry("Install a runtime for this kind of application, or use a WebAssembly module."),
     "APP_TIMEOUT": Entry("Choose a category with more time, or a faster worker.", retry=True),
     "APP_TRAPPED": Entry("Tell the application's owner: it crashed. Its log may say where."),
     "APP_UNKNOWN": Entry("Check the address; `pyiexec app deploy` registers an app and prints it.", http_status=404),

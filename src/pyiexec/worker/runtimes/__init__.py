@@ -10,7 +10,7 @@ from pyiexec.worker.runtimes.base import (
     seed_for_task,
 )
 from pyiexec.worker.runtimes.check import AppCheck, run_app_twice
-from pyiexec.worker.runtimes.registry import RuntimeRegistry
+from pyiexec.worker.runtimes.registry import load_runtimes, runtime_for
 from pyiexec.worker.runtimes.wasm import WasmRuntime
 
 __all__ = [
@@ -20,9 +20,10 @@ __all__ = [
     "RunRequest",
     "RunStatus",
     "Runtime",
-    "RuntimeRegistry",
     "WasmRuntime",
     "limits_for",
+    "load_runtimes",
     "run_app_twice",
+    "runtime_for",
     "seed_for_task",
 ]

@@ -4,103 +4,121 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio.to_thread
 
+from pyiexec.protocol import ids
+from pyiexec.protocol.authorization import WorkerpoolAuthorization
+from pyiexec.protocol.deals import Deal
 from pyiexec.protocol.errors import IexecError
-from pyiexec.protocol.primitives import ResultDigest
+from pyiexec.protocol.primitives import NULL_ADDRESS, NULL_BYTES32, DealId, ResultDigest
 from pyiexec.protocol.results import result_digest
-from pyiexec.worker.runtimes.base import RunOutcome, RunRequest, Runtime
+from pyiexec.worker import environment
+from pyiexec.worker.runtimes.base import RunOutcome, RunRequest, Runtime, limits_for, seed_for_task
+from pyiexec.worker.runtimes.registry import load_runtimes, runtime_for
 
-#: Times given to the inputs of the two runs, seconds since the Unix epoch: 2001 and 2033.
-_TIMES = (1_000_000_000, 2_000_000_000)
+#: The task that is run: the first of a deal of one.
+_DEAL = Deal(bot_size=1)
+_DEAL_ID = DealId(NULL_BYTES32)
+_TASK = WorkerpoolAuthorization(
+    worker=NULL_ADDRESS, task_id=ids.task_id(_DEAL_ID, 0), deal_id=_DEAL_ID, index=0, signature="0x"
+)
+
+#: Times of the input files in the two runs, seconds since the Unix epoch: 2001 and 2033.
+_FILE_TIMES = (1_000_000_000, 2_000_000_000)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AppCheck:
-    """Two runs of one application on the same task, as two workers would make them.
+    """What two runs agreed on.
 
     Attributes:
-        runs: how each ended.
-        digests: what each worker would vote for; None after a failure.
-        differing: files whose content differs or that only one run wrote, whether or not they are voted on.
+        digest: what workers would vote for.
+        files: what the application left in its output folder, voted on or not.
+        seconds: the longer run's wall time.
+        fuel_used: metered instructions of one run; what a category must have.
     """
 
-    runs: tuple[RunOutcome, RunOutcome]
-    digests: tuple[ResultDigest | None, ResultDigest | None]
-    differing: tuple[str, ...]
-
-    @property
-    def deterministic(self) -> bool:
-        """Whether both runs succeeded with the same digest."""
-        first, second = self.digests
-        return first is not None and first == second
-
-    def raise_for_failure(self) -> None:
-        """Turn a bad check into an exception.
-
-        Raises:
-            IexecError: the failed run's cause, or ``APP_NOT_DETERMINISTIC``.
-        """
-        for run in self.runs:
-            run.raise_for_failure()
-        if not self.deterministic:
-            files = ", ".join(self.differing[:5])
-            raise IexecError("APP_NOT_DETERMINISTIC", f"two runs on the same input differ in {files}")
+    digest: ResultDigest
+    files: Mapping[str, bytes]
+    seconds: float
+    fuel_used: int
 
 
-async def run_app_twice(runtime: Runtime, request: RunRequest, *, callback: bool = False) -> AppCheck:
-    """Run an application twice under circumstances in which two workers may differ, and compare.
+async def run_app_twice(
+    app: bytes,
+    arguments: str,
+    inputs: Mapping[str, bytes],
+    *,
+    seconds: int,
+    callback: bool = False,
+    runtimes: Iterable[Runtime] | None = None,
+) -> AppCheck:
+    """Run an application twice as two workers would run one task, and compare what they would vote for.
 
     The second run finds its inputs in another folder, created in the opposite order and with other times, and starts
-    later on the host's clock. The task, and with it the seed, is the same. `request.output_dir` gets the first run's
-    result.
+    later on the host's clock.
 
     Args:
-        runtime: what runs it.
-        request: the run.
-        callback: whether the task's deal has a callback, whose data is then what is voted on.
+        app: its content.
+        arguments: its command line.
+        inputs: content of each input file by its URL, in their order; a name will do for one.
+        seconds: time of the category it is to run in.
+        callback: whether its deals have a callback, whose data is then what is voted on.
+        runtimes: the worker's; those installed if None.
 
     Raises:
-        IexecError: ``BAD_RESULT`` when there is to be callback data and the application gave none.
+        IexecError: ``APP_NOT_DETERMINISTIC`` when the runs differ, the cause (``APP_...``) of one that failed,
+            ``BAD_PARAMS`` for an ill-formed command line, ``BAD_RESULT`` when there is to be callback data and is none.
     """
-    with tempfile.TemporaryDirectory(prefix="pyiexec-check-") as name:
-        scratch = Path(name)
-        first = replace(request, input_dir=scratch / "in-1")
-        second = replace(request, input_dir=scratch / "in-2", output_dir=scratch / "out-2")
+    installed = load_runtimes() if runtimes is None else ()
+    try:
+        runtime = runtime_for(installed if runtimes is None else runtimes, "the file given", app)
+        with tempfile.TemporaryDirectory(prefix="pyiexec-check-") as scratch:
+            first, second = [
+                await _run(runtime, Path(scratch, f"run-{turn}"), app, arguments, inputs, seconds, turn)
+                for turn in range(2)
+            ]
+    finally:
+        for loaded in installed:
+            await loaded.close()
+    (outcome, files), (other_outcome, other_files) = first, second
+    digest = result_digest(files, callback=callback)
+    if digest != result_digest(other_files, callback=callback):
+        names = sorted(name for name in files.keys() | other_files.keys() if files.get(name) != other_files.get(name))
+        raise IexecError("APP_NOT_DETERMINISTIC", f"two runs on the same input differ in {', '.join(names[:5])}")
+    seconds_taken = max(outcome.seconds, other_outcome.seconds)
+    return AppCheck(digest=digest, files=files, seconds=seconds_taken, fuel_used=outcome.fuel_used)
 
-        def prepare() -> None:
-            files = _read(request.input_dir)
-            for run, names, moment in zip((first, second), (sorted(files), sorted(files)[::-1]), _TIMES, strict=True):
-                _write(run.input_dir, {name: files[name] for name in names}, moment)
 
-        await anyio.to_thread.run_sync(prepare)
-        runs = (await runtime.run(first), await runtime.run(second))
+async def _run(
+    runtime: Runtime, folder: Path, app: bytes, arguments: str, inputs: Mapping[str, bytes], seconds: int, turn: int
+) -> tuple[RunOutcome, dict[str, bytes]]:
+    request = RunRequest(
+        app=app,
+        args=environment.split_arguments(arguments),
+        environment=environment.variables(_TASK, _DEAL, list(inputs)),
+        input_dir=folder / "in",
+        output_dir=folder / "out",
+        limits=limits_for(seconds),
+        seed=seed_for_task(_TASK.task_id),
+    )
+    await anyio.to_thread.run_sync(_write, request.input_dir, inputs, turn)
+    outcome = await runtime.run(request)
+    outcome.raise_for_failure()
+    return outcome, await anyio.to_thread.run_sync(_read, request.output_dir)
 
-        def collect() -> list[dict[str, bytes]]:
-            folders = (first.output_dir, second.output_dir)
-            return [_read(at) if run.cause is None else {} for at, run in zip(folders, runs, strict=True)]
 
-        one, other = await anyio.to_thread.run_sync(collect)
-    digests = [
-        result_digest(files, callback=callback) if run.cause is None else None
-        for files, run in zip((one, other), runs, strict=True)
-    ]
-    differing = tuple(sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name)))
-    return AppCheck(runs=runs, digests=(digests[0], digests[1]), differing=differing)
+def _write(folder: Path, inputs: Mapping[str, bytes], turn: int) -> None:
+    folder.mkdir(parents=True)
+    for url in list(inputs)[:: -1 if turn else 1]:
+        path = folder / environment.input_name(url)
+        path.write_bytes(inputs[url])
+        os.utime(path, (_FILE_TIMES[turn], _FILE_TIMES[turn]))
 
 
 def _read(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def _write(folder: Path, files: Mapping[str, bytes], moment: int) -> None:
-    folder.mkdir()
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        os.utime(path, (moment, moment))
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

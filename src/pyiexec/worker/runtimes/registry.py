@@ -1,6 +1,7 @@
-"""Which runtime runs an application: found among the installed ones, chosen by what the application is.
+"""The runtimes installed with a worker, and which of them runs an application.
 
-The type that an app has on chain is not looked at: JavaScript clients can only register ``DOCKER``.
+An application is known by what it is. The type that it has on chain is not looked at: JavaScript clients can only
+register ``DOCKER``.
 """
 
 from __future__ import annotations
@@ -21,53 +22,41 @@ class RuntimeFactory(Protocol):
     """What an entry point of the group names."""
 
     def __call__(self, cache_dir: Path | None) -> Runtime:
-        """A runtime that may keep files in a folder of its own; it is made if it does not exist."""
+        """A runtime that may keep files in a folder of its own, which it makes if it does not exist."""
         ...
 
 
-class RuntimeRegistry:
-    """The runtimes of one worker."""
+def load_runtimes(cache_dir: Path | None = None) -> tuple[Runtime, ...]:
+    """WebAssembly, and every runtime that an installed package offers as an entry point of ``pyiexec.runtimes``.
 
-    def __init__(self, runtimes: Iterable[Runtime]) -> None:
-        self._runtimes = tuple(runtimes)
+    Args:
+        cache_dir: folder in which each runtime gets one of its own; None where nothing is to be kept.
 
-    @classmethod
-    def installed(cls, cache_dir: Path | None = None) -> RuntimeRegistry:
-        """WebAssembly, and every runtime that an installed package offers as an entry point of ``pyiexec.runtimes``.
+    Raises:
+        IexecError: ``BAD_SETTINGS`` when one cannot be loaded, ``CACHE_UNSAFE`` when others may write into its folder.
+    """
+    factories: dict[str, RuntimeFactory] = {WasmRuntime.name: WasmRuntime}
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        if point.name not in factories:
+            factories[point.name] = _load(point)
+    return tuple(
+        factory(None if cache_dir is None else cache_dir / name) for name, factory in sorted(factories.items())
+    )
 
-        Args:
-            cache_dir: folder in which each runtime gets one of its own; None where nothing is to be kept.
-        """
-        factories: dict[str, RuntimeFactory] = {WasmRuntime.name: WasmRuntime}
-        for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
-            if point.name not in factories:
-                factories[point.name] = _load(point)
-        return cls(
-            factory(None if cache_dir is None else cache_dir / name) for name, factory in sorted(factories.items())
-        )
 
-    @property
-    def names(self) -> list[str]:
-        """What the worker announces."""
-        return [runtime.name for runtime in self._runtimes]
+def runtime_for(runtimes: Iterable[Runtime], multiaddr: str, content: bytes | None = None) -> Runtime:
+    """The runtime for an application at `multiaddr`, with its `content`, or the beginning of it, once fetched.
 
-    def choose(self, multiaddr: str, content: bytes | None = None) -> Runtime:
-        """The runtime for an application at `multiaddr`, with its `content` once that has been fetched.
-
-        Raises:
-            IexecError: ``APP_RUNTIME_MISSING`` when no runtime accepts it.
-        """
-        for runtime in self._runtimes:
-            if runtime.accepts(multiaddr, content):
-                return runtime
-        kind = "its content is no WebAssembly module" if content is not None else "it is not fetched by content"
-        known = ", ".join(self.names) or "none"
-        raise IexecError("APP_RUNTIME_MISSING", f"no runtime here runs {multiaddr}: {kind}; installed: {known}")
-
-    async def close(self) -> None:
-        """Close every runtime."""
-        for runtime in self._runtimes:
-            await runtime.close()
+    Raises:
+        IexecError: ``APP_UNSUPPORTED`` when none accepts it.
+    """
+    names = []
+    for runtime in runtimes:
+        if runtime.accepts(multiaddr, content):
+            return runtime
+        names.append(runtime.name)
+    known = ", ".join(names) or "none"
+    raise IexecError("APP_UNSUPPORTED", f"no runtime of this worker ({known}) runs the application at {multiaddr}")
 
 
 def _load(point: EntryPoint) -> RuntimeFactory:
@@ -76,4 +65,4 @@ def _load(point: EntryPoint) -> RuntimeFactory:
     except (ImportError, AttributeError) as error:
         raise IexecError(
             "BAD_SETTINGS", f"the runtime {point.name} ({point.value}) cannot be loaded: {error}"
-        ) from error
+        ) from None
