@@ -1,0 +1,115 @@
+"""How far a reader of the chain's logs has come, and what it would have to undo.
+
+The cursor is stored by the reader itself, in the database transaction that stores the effects of the logs: either both
+are there after a crash, or neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from pyiexec.foundation.database import Migrations
+
+#: To be given to `Database.open` by every service that follows logs.
+MIGRATIONS = Migrations("pyiexec.chain.follower.migrations", lineage="follower")
+
+#: A log in JSON-RPC form.
+Log = Mapping[str, Any]
+
+metadata = sa.MetaData()
+
+cursors = sa.Table(
+    "log_cursors",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("hash", sa.String(66), nullable=False),
+)
+
+marks = sa.Table(
+    "log_marks",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("hash", sa.String(66), nullable=False),
+    sa.Column("logs", sa.Text, nullable=False),
+)
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """A block that was read, and which logs were found in it."""
+
+    number: int
+    hash: str
+    logs: tuple[Log, ...] = ()
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """The last block read, and marks of earlier ones by which a reorganisation is recognised and undone.
+
+    Attributes:
+        number: of the last block read; -1 before the first.
+        marks: oldest first. Every block read among the last `WINDOW`, and of older ones a few without their logs.
+    """
+
+    number: int
+    hash: str
+    marks: tuple[Mark, ...] = ()
+
+
+#: Blocks whose logs are kept so that they can be undone.
+WINDOW = 64
+
+
+def trimmed(all_marks: Iterable[Mark], newest: int) -> list[Mark]:
+    """Marks worth keeping when the chain has come to block `newest`.
+
+    Beyond the window a mark stays, without logs, where it is further from its neighbour than a quarter of its age:
+    a few dozen reach back to the beginning, so that a node which lost much still finds a place to go on from.
+    """
+    kept: list[Mark] = []
+    for mark in sorted(all_marks, key=lambda mark: mark.number, reverse=True):
+        age = newest - mark.number
+        if age < WINDOW:
+            kept.append(mark)
+        elif not kept or kept[-1].number - mark.number >= age // 4:
+            kept.append(Mark(mark.number, mark.hash) if mark.logs else mark)
+    kept.reverse()
+    return kept
+
+
+def load_cursor(connection: sa.Connection, name: str) -> Cursor | None:
+    """The stored cursor of a reader, None at its first start."""
+    row = connection.execute(sa.select(cursors).where(cursors.c.name == name)).first()
+    if row is None:
+        return None
+    stored = connection.execute(sa.select(marks).where(marks.c.name == name).order_by(marks.c.number))
+    return Cursor(
+        row.number,
+        row.hash,
+        tuple(Mark(mark.number, mark.hash, tuple(msgspec.json.decode(mark.logs))) for mark in stored),
+    )
+
+
+def save_cursor(connection: sa.Connection, name: str, cursor: Cursor) -> None:
+    """Store how far a reader came; to be called in the transaction that stores what it made of the logs."""
+    stored = connection.execute(sa.select(marks.c.number, marks.c.hash, marks.c.logs).where(marks.c.name == name))
+    before = {(row.number, row.hash, row.logs == "[]") for row in stored}
+    after = {(mark.number, mark.hash, not mark.logs): mark for mark in cursor.marks}
+    gone = [key[0] for key in before if key not in after]
+    if gone:
+        connection.execute(sa.delete(marks).where(marks.c.name == name, marks.c.number.in_(gone)))
+    new = [
+        {"name": name, "number": mark.number, "hash": mark.hash, "logs": msgspec.json.encode(mark.logs).decode()}
+        for key, mark in after.items()
+        if key not in before
+    ]
+    if new:
+        connection.execute(sa.insert(marks), new)
+    values = {"number": cursor.number, "hash": cursor.hash}
+    if not connection.execute(sa.update(cursors).where(cursors.c.name == name).values(values)).rowcount:
+        connection.execute(sa.insert(cursors).values(name=name, **values))
