@@ -245,10 +245,9 @@ def _exists(id: bytes32) -> bool:
     location: address = blobs._location(id)
     if location.codesize < blobs.PREAMBLE_SIZE + FIXED_SIZE:
         return False
-    version: uint256 = blobs._word(location, WORD) >> VERSION_AT & VERSION_MASK
-    if version != VERSION:
+    if blobs._word(location, WORD) >> VERSION_AT & VERSION_MASK != VERSION:
         return False
-    if store.continuations[id]:
-        return True
     request_hash: bytes32 = convert(blobs._word(location, 5 * WORD), bytes32)
-    return id == self._id(request_hash, 0) and store.order_marks[request_hash] & order_marks.MATCHED != 0
+    if id == self._id(request_hash, 0):
+        return store.order_marks[request_hash] & order_marks.MATCHED != 0
+    return store.continuations[id]
