@@ -118,6 +118,7 @@ class AnvilOptions(msgspec.Struct, frozen=True, kw_only=True):
         state: file that keeps the chain between runs.
         accounts: how many funded test accounts to make.
         log: file for the node's output.
+        trace: write every request into it.
     """
 
     port: int = 0
@@ -126,6 +127,7 @@ class AnvilOptions(msgspec.Struct, frozen=True, kw_only=True):
     state: Path | None = None
     accounts: int = 32
     log: Path | None = None
+    trace: bool = False
     chain_id: int = CHAIN_ID
     block_gas_limit: int = BLOCK_GAS_LIMIT
 
@@ -156,7 +158,9 @@ class Anvil:
 
     def _command(self, binary: Path) -> list[str]:
         options = self.options
-        command = [str(binary), "--host", "127.0.0.1", "--port", str(self.port), "--quiet"]
+        command = [str(binary), "--host", "127.0.0.1", "--port", str(self.port)]
+        if not options.trace:
+            command.append("--quiet")
         command += ["--hardfork", HARDFORK, "--chain-id", str(options.chain_id), "--mnemonic", MNEMONIC]
         command += ["--accounts", str(options.accounts), "--gas-limit", str(options.block_gas_limit)]
         command += ["--block-time", f"{options.block_time:g}", "--order", "fifo"]

@@ -6,20 +6,20 @@ and no transaction waits for the receipt of another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import anyio
 import msgspec
 
 from pyiexec.chain import calls, registries
-from pyiexec.chain.abi import Function, Parameter, decode_revert, encode
+from pyiexec.chain.abi import Function, Parameter, encode
 from pyiexec.chain.artifacts import Artifact, load
 from pyiexec.chain.hub import Category
-from pyiexec.chain.rpc import JsonRpc, RpcError
-from pyiexec.chain.signer import Signer, Transaction, create_address, transaction_hash
+from pyiexec.chain.rpc import JsonRpc
+from pyiexec.chain.sending import Call, Progress, send_all
+from pyiexec.chain.signer import Signer, create_address
 from pyiexec.protocol.errors import IexecError
-from pyiexec.protocol.primitives import NULL_ADDRESS, Address, to_bytes, to_hex
+from pyiexec.protocol.primitives import NULL_ADDRESS, Address, to_hex
 
 #: The categories of the public networks; descriptions are the JSON text of an empty string, as they are there.
 STANDARD_CATEGORIES = (
@@ -67,9 +67,6 @@ _DIAMOND_ARGUMENTS = (
     Parameter("(address,address,bytes)", components=(Parameter("address"), Parameter("address"), Parameter("bytes"))),
 )
 _INIT = Function.parse("init()")
-
-#: Called with what is being done, how many transactions are through, and of how many.
-Progress = Callable[[str, int, int], None]
 
 
 class Deployed(msgspec.Struct, frozen=True, rename="camel"):
@@ -128,22 +125,13 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             raise IexecError("NETWORK_UNKNOWN", f"{path} does not describe a deployment: {error}") from None
 
 
-class Step(msgspec.Struct, frozen=True):
-    """One transaction of a plan: a call of `to`, or the creation of a contract."""
-
-    title: str
-    to: Address | None
-    data: bytes
-    gas: int
-
-
 class Plan:
     """The transactions of a deployment in order, and the contracts they will have created."""
 
     def __init__(self, deployer: Address, nonce: int) -> None:
         self.deployer = deployer
         self.first_nonce = nonce
-        self.steps: list[Step] = []
+        self.steps: list[Call] = []
         self.contracts: dict[str, Deployed] = {}
         self.created_by: dict[str, int] = {}
 
@@ -153,13 +141,14 @@ class Plan:
         address = create_address(self.deployer, self.first_nonce + len(self.steps))
         data = artifact.initcode + arguments
         self.created_by[name] = len(self.steps)
-        self.steps.append(Step(f"create {name}", None, data, creation_gas(artifact, data) + execution_gas))
+        gas = creation_gas(artifact, data) + execution_gas
+        self.steps.append(Call(None, data, gas, f"create {name}"))
         self.contracts[name] = Deployed(address, to_hex(arguments))
         return address
 
     def call(self, title: str, to: Address, data: bytes, *, gas: int = 600_000) -> None:
         """Add a call."""
-        self.steps.append(Step(title, to, data, gas))
+        self.steps.append(Call(to, data, gas, title))
 
 
 def creation_gas(artifact: Artifact, data: bytes) -> int:
@@ -266,13 +255,7 @@ async def deploy(
         IexecError: ``ARTIFACT_MISSING``; ``CHAIN_REFUSED`` when a transaction is not accepted or not mined in time;
             ``TRANSACTION_REVERTED`` naming the step.
     """
-    chain, count, block = await rpc.batch(
-        [
-            ("eth_chainId", []),
-            ("eth_getTransactionCount", [signer.address, "pending"]),
-            ("eth_getBlockByNumber", ["latest", False]),
-        ]
-    )
+    chain, count = await rpc.batch([("eth_chainId", []), ("eth_getTransactionCount", [signer.address, "pending"])])
     chain_id, nonce = int(chain, 16), int(count, 16)
     plan = make_plan(
         signer.address,
@@ -282,7 +265,7 @@ async def deploy(
         registry_base_uri=registry_base_uri,
         categories=categories,
     )
-    receipts = await _send(rpc, signer, plan, chain_id, int(block["baseFeePerGas"], 16), progress, timeout)
+    receipts = await send_all(rpc, signer, plan.steps, progress=progress, timeout=timeout)
     address = {name: contract.address for name, contract in plan.contracts.items()}
     return Manifest(
         chain_id=chain_id,
@@ -293,63 +276,3 @@ async def deploy(
         registries=Registries(**{kind: address[name] for kind, name in REGISTRIES.items()}),
         deployed_at=int(receipts[plan.created_by["Diamond"]]["blockNumber"], 16),
     )
-
-
-async def _send(
-    rpc: JsonRpc, signer: Signer, plan: Plan, chain_id: int, base_fee: int, progress: Progress, timeout: float
-) -> list[dict[str, str]]:
-    """Send the plan and return the receipts, all successful."""
-    total = len(plan.steps)
-    tip = 10**9
-    hashes = []
-    for index, step in enumerate(plan.steps):
-        raw = signer.sign_transaction(
-            Transaction(
-                chain_id=chain_id,
-                nonce=plan.first_nonce + index,
-                max_priority_fee_per_gas=tip,
-                # Blocks full of deployments raise the base fee by an eighth each.
-                max_fee_per_gas=4 * base_fee + tip,
-                gas=step.gas,
-                to=step.to,
-                data=step.data,
-            )
-        )
-        hashes.append(transaction_hash(raw))
-        try:
-            # One by one: the members of a batch are taken in any order, and a nonce out of order waits in the pool.
-            await rpc.call("eth_sendRawTransaction", to_hex(raw))
-        except RpcError as error:
-            raise IexecError("CHAIN_REFUSED", f"could not {step.title}: {error.message}") from error
-        progress(step.title, index + 1, total)
-    await _mined(rpc, hashes[-1], timeout)
-    receipts = await rpc.batch([("eth_getTransactionReceipt", [hash_]) for hash_ in hashes])
-    for step, receipt in zip(plan.steps, receipts, strict=True):
-        if int(receipt["status"], 16) != 1:
-            reason = await _reason(rpc, signer.address, step, receipt)
-            raise IexecError("TRANSACTION_REVERTED", f"could not {step.title}: {reason}")
-    return receipts
-
-
-async def _mined(rpc: JsonRpc, last: str, timeout: float) -> None:
-    """Until the transaction is in a block; by the order of nonces all before it are too."""
-    pause = 0.004
-    with anyio.move_on_after(timeout):
-        while await rpc.call("eth_getTransactionReceipt", last) is None:
-            await anyio.sleep(pause)
-            pause = min(2 * pause, 1.0)
-        return
-    raise IexecError("CHAIN_REFUSED", f"the transactions were not mined within {timeout:g} s", retry=True)
-
-
-async def _reason(rpc: JsonRpc, sender: Address, step: Step, receipt: dict[str, str]) -> str:
-    """Why a step reverted, from running it again on the state before it."""
-    transaction = {"from": sender, "data": to_hex(step.data), "gas": hex(step.gas)}
-    if step.to:
-        transaction["to"] = step.to
-    try:
-        await rpc.call("eth_call", transaction, hex(int(receipt["blockNumber"], 16) - 1))
-    except RpcError as error:
-        data = error.data if isinstance(error.data, str) and error.data.startswith("0x") else "0x"
-        return str(decode_revert(to_bytes(data)))
-    return "out of gas" if int(receipt["gasUsed"], 16) > step.gas * 0.98 else "it reverted"

@@ -29,15 +29,16 @@ directory_option = click.option(
 )
 @click.option("--bad", type=click.IntRange(0), default=0, help="How many of the workers lie.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Decides which workers lie.")
+@click.option("--any-ports", is_flag=True, help="Listen on free TCP ports instead of the usual ones.")
 @directory_option
 @json_option
-def up(workers: int, block_time: float, bad: int, seed: int, directory: Path | None) -> None:
+def up(workers: int, block_time: float, bad: int, seed: int, any_ports: bool, directory: Path | None) -> None:
     """Start a local network and keep it running in the background.
 
     Its chain, orders and results stay between runs. A network that exists is taken up as it was.
     """
     from pyiexec.devnet import daemon
-    from pyiexec.devnet.network import FIXED_PORTS, NetworkOptions
+    from pyiexec.devnet.network import FIXED_PORTS, NetworkOptions, Ports
 
     folder = (directory or local_directory()).absolute()
     options = NetworkOptions(
@@ -47,7 +48,7 @@ def up(workers: int, block_time: float, bad: int, seed: int, directory: Path | N
         seed=seed,
         block_time=block_time or 1.0,
         mixed=block_time == 0,
-        ports=FIXED_PORTS,
+        ports=Ports() if any_ports else FIXED_PORTS,
     )
     if daemon.running_pid(folder) is None:
         daemon.start(options)

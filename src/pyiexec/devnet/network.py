@@ -56,6 +56,7 @@ class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
         embedded: all services in this event loop instead of a process each.
         category_seconds: unit of time of the short category.
         restart: start parts again that end unexpectedly.
+        trace_chain: log every request to the chain, in ``chain.log``.
     """
 
     directory: Path
@@ -69,6 +70,7 @@ class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
     category_seconds: int = 5
     ports: Ports = Ports()
     restart: bool = True
+    trace_chain: bool = False
 
 
 class NetworkState(msgspec.Struct, kw_only=True, rename="camel"):
@@ -156,6 +158,7 @@ class Network:
                 mixed=self.options.mixed,
                 state=directory / "chain.json",
                 log=directory / "chain.log",
+                trace=self.options.trace_chain,
             )
         )
         self._group = await self._stack.enter_async_context(anyio.create_task_group())

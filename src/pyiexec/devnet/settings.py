@@ -37,7 +37,7 @@ def market_part(folder: Path, profile: NetworkProfile, port: int) -> Part:
         hub=profile.hub,
         chain_id=profile.chain_id,
         start_block=profile.start_block,
-        database=f"sqlite:///{folder / 'market.db'}",
+        database_url=f"sqlite:///{folder / 'market.db'}",
         port=port,
     )
 
