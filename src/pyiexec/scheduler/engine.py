@@ -1,0 +1,516 @@
+"""The scheduler's one thread of decisions.
+
+Everything that happens comes through the inbox and is dealt with in order: states follow, rules decide, free workers
+are matched with waiting tasks. What arrived together is written in one transaction with its effects - states, commands
+to workers, the last report processed, the place reached in the chain's log - and only then sent and acknowledged. So
+the process may be killed anywhere: what was not committed is delivered again, what was is not repeated.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+from msgspec.structs import replace
+
+from pyiexec.chain.signer import Signer
+from pyiexec.foundation.database import Database
+from pyiexec.foundation.logs import get_logger
+from pyiexec.protocol.authorization import WorkerpoolAuthorization
+from pyiexec.protocol.ids import authorization_hash
+from pyiexec.protocol.messages import Abort, Ack, Assign, Complete, Reveal, Upload, Welcome, encode_message
+from pyiexec.protocol.messages import Command as WorkerMessage
+from pyiexec.protocol.primitives import Address, DealId, TaskId, to_hex
+from pyiexec.protocol.replicates import ReplicateStatus
+from pyiexec.protocol.trust import NEWCOMER_WEIGHT
+from pyiexec.scheduler import commands as c
+from pyiexec.scheduler import events as e
+from pyiexec.scheduler import matching
+from pyiexec.scheduler.chain_logs import DealNoticed, ScoreChanged, TaskLog, event_of, interpret
+from pyiexec.scheduler.chain_work import ChainWork
+from pyiexec.scheduler.crew import Crew, Member
+from pyiexec.scheduler.inbox import (
+    ChainSeen,
+    CommandsAcknowledged,
+    DealSeen,
+    Item,
+    JobKey,
+    LogsSeen,
+    ReportReceived,
+    TaskNews,
+    TimePassed,
+    TransactionFailed,
+    WorkerJoined,
+    WorkerLeft,
+    WorkerSilent,
+)
+from pyiexec.scheduler.jobs import JobQueue, Tracked
+from pyiexec.scheduler.rules import Policy, decide, is_task_caused, replicas_missing, wake_at
+from pyiexec.scheduler.state import TaskState, new_task
+from pyiexec.scheduler.store import Changes, DealFacts, Stored
+from pyiexec.scheduler.timers import ChainTime, Timers
+
+log = get_logger(__name__)
+
+#: Items dealt with in one step at most: bounds how long the first of them waits for its commit.
+STEP_LIMIT = 512
+#: Settled tasks kept at hand for late reports and reorganisations.
+RECENT = 2_048
+#: A deal noticed later than this many seconds after its match may have a history already.
+FRESH_SECONDS = 10
+#: Tasks whose record is read in one go.
+_READ_TOGETHER = 256
+
+
+@dataclass(eq=False)
+class _Step:
+    """What one round through the inbox leads to."""
+
+    changes: Changes = field(default_factory=Changes)
+    events: dict[TaskId, list[e.Event]] = field(default_factory=dict)
+    jobs: JobQueue = field(default_factory=JobQueue)
+    followed: list[LogsSeen] = field(default_factory=list)
+    tellings: list[tuple[Member, int, bytes]] = field(default_factory=list)
+    acks: set[Address] = field(default_factory=set)
+
+    def happened(self, task_id: TaskId, *events: e.Event) -> None:
+        self.events.setdefault(task_id, []).extend(events)
+
+
+class Engine:
+    """The decisions of one scheduler; `post` from anywhere in the event loop, `run` once.
+
+    Attributes:
+        tasks: unsettled tasks, by id.
+        recent: tasks settled lately.
+        crew: the workers.
+        timers: hours at which tasks are to be looked at again.
+        timers_changed: set when the earliest hour may be another.
+    """
+
+    def __init__(
+        self,
+        *,
+        stored: Stored,
+        database: Database,
+        signer: Signer,
+        workerpool: Address,
+        chain_time: ChainTime,
+        policy: Policy,
+        heartbeat_seconds: float,
+        chance: random.Random,
+    ) -> None:
+        self._database = database
+        self._signer = signer
+        self._workerpool = workerpool
+        self._chain_time = chain_time
+        self._policy = policy
+        self._heartbeat_seconds = heartbeat_seconds
+        self._chance = chance
+        self._inbox_in, self._inbox_out = anyio.create_memory_object_stream[Item](float("inf"))
+        self._deals = dict(stored.deals)
+        self._unread = set(stored.unread)
+        self._unknown: set[TaskId] = set()
+        self._acknowledged: dict[Address, int] = {}
+        self._waiting = matching.WaitingTasks()
+        self._work: ChainWork | None = None
+        self.tasks: dict[TaskId, Tracked] = {state.task_id: Tracked(state) for state in stored.tasks}
+        self.recent: OrderedDict[TaskId, Tracked] = OrderedDict()
+        self.crew = Crew()
+        self.crew.members = {member.worker: member for member in stored.members}
+        self.timers = Timers()
+        self.timers_changed = anyio.Event()
+        for state in stored.tasks:
+            self.crew.follow(state)
+        for member in self.crew.members.values():
+            # Whoever has work under way gets two heartbeats to come back.
+            member.in_reach = bool(member.involved)
+
+    def post(self, item: Item) -> None:
+        """Put something before the engine; never waits."""
+        self._inbox_in.send_nowait(item)
+
+    def find(self, task_id: TaskId) -> TaskState | None:
+        """A task, if it is at hand."""
+        tracked = self.tasks.get(task_id) or self.recent.get(task_id)
+        return tracked.state if tracked else None
+
+    async def run(self, work: ChainWork) -> None:
+        """Take up what a former process left, then deal with the inbox until cancelled."""
+        self._work = work
+        for deal_id in self._unread:
+            work.read_deal(deal_id, with_tasks=True)
+        # Our memory is compared with the chain before anything is done about it.
+        ids = list(self.tasks)
+        for start in range(0, len(ids), _READ_TOGETHER):
+            self._read_chain(ids[start : start + _READ_TOGETHER])
+        with self._inbox_in, self._inbox_out:
+            while True:
+                items = [await self._inbox_out.receive()]
+                while len(items) < STEP_LIMIT and self._inbox_out.statistics().current_buffer_used:
+                    items.append(self._inbox_out.receive_nowait())
+                await self._step(items)
+
+    async def _step(self, items: Iterable[Item]) -> None:
+        step = _Step()
+        for item in items:
+            self._take(item, step)
+        for task_id, events in step.events.items():
+            tracked = self.tasks.get(task_id) or self.recent.get(task_id)
+            if tracked is not None:
+                self._follow(tracked, events, step)
+        self._match(step)
+        # What the chain is asked to do follows from what it said: it need not wait for our own memory of that.
+        step.jobs.start(self._run_work, self._read_chain)
+        await self._commit(step)
+        self._send(step)
+
+    async def _commit(self, step: _Step) -> None:
+        saves = [item.save for item in step.followed if item.save is not None]
+        if step.changes or saves:
+            # Acknowledgements wait for a write that happens anyway: a command told twice does no harm.
+            step.changes.acknowledged, self._acknowledged = self._acknowledged, {}
+            for worker in step.changes.acknowledged:
+                step.changes.members[worker] = self.crew.member(worker)
+            rows = step.changes.rows()
+
+            def write(connection: Any) -> None:
+                rows.write(connection)
+                for save in saves:
+                    save(connection)
+
+            await self._database.write(write)
+        for item in step.followed:
+            item.done.set()
+
+    # --- what comes in ------------------------------------------------------------------------------------------------
+
+    def _take(self, item: Item, step: _Step) -> None:
+        match item:
+            case LogsSeen():
+                self._logs(item, step)
+            case DealSeen():
+                self._deal(item, step)
+            case TaskNews(events, job):
+                for task_id, news in events.items():
+                    step.happened(task_id, *news)
+                    self._job_over(task_id, job)
+            case ChainSeen():
+                self._chain_seen(item, step)
+            case TransactionFailed(tasks, job):
+                self._read_chain(tasks, job)
+            case ReportReceived():
+                self._report(item, step)
+            case WorkerJoined():
+                self._joined(item, step)
+            case WorkerLeft(worker, session):
+                member = self.crew.member(worker)
+                member.session = None if member.session is session else member.session
+            case WorkerSilent(worker):
+                self._silent(worker, step)
+            case CommandsAcknowledged(worker, seq):
+                if self.crew.member(worker).acknowledge(seq):
+                    self._acknowledged[worker] = seq
+            case TimePassed(tasks):
+                for task_id in tasks:
+                    step.happened(task_id, e.Ticked())
+
+    def _logs(self, item: LogsSeen, step: _Step) -> None:
+        step.followed.append(item)
+        doubted: set[TaskId] = set()
+        for raw in item.removed:
+            match interpret(raw):
+                case DealNoticed(workerpool, deal_id) if workerpool == self._workerpool:
+                    self._read_deal(deal_id, with_tasks=True)
+                case TaskLog(task_id):
+                    doubted.add(task_id)
+                case ScoreChanged(worker, accurate):
+                    self.crew.scored(worker, accurate=not accurate)
+        for raw in item.logs:
+            match interpret(raw):
+                case DealNoticed(workerpool, deal_id) if workerpool == self._workerpool:
+                    self._noticed(deal_id, raw, step)
+                case TaskLog(task_id) as seen:
+                    self._task_log(task_id, seen, step)
+                case ScoreChanged(worker, accurate):
+                    self.crew.scored(worker, accurate=accurate)
+        known = [task_id for task_id in doubted if task_id in self.tasks or task_id in self.recent]
+        if known:
+            self._read_chain(known)
+
+    def _task_log(self, task_id: TaskId, seen: TaskLog, step: _Step) -> None:
+        tracked = self.tasks.get(task_id) or self.recent.get(task_id)
+        if tracked is None:
+            if self._unread:
+                self._unknown.add(task_id)
+            return
+        tracked.version += 1
+        state = tracked.state
+
+        def weight(worker: Address) -> int:
+            member, replicate = self.crew.members.get(worker), state.find(worker)
+            if member is not None and member.session is not None:
+                return member.weight
+            return replicate.weight if replicate else NEWCOMER_WEIGHT
+
+        now = self._chain_time.now()
+        step.happened(task_id, event_of(seen, now=now, timeref=state.chain.timeref, weight=weight))
+
+    def _noticed(self, deal_id: DealId, raw: Any, step: _Step) -> None:
+        if self._deals.get(deal_id) is False:
+            return
+        self._deals[deal_id] = False
+        step.changes.noticed.append(deal_id)
+        stamp = raw.get("blockTimestamp")
+        fresh = isinstance(stamp, str) and self._chain_time.now() - int(stamp, 16) <= FRESH_SECONDS
+        self._read_deal(deal_id, with_tasks=not fresh)
+
+    def _read_deal(self, deal_id: DealId, *, with_tasks: bool) -> None:
+        self._unread.add(deal_id)
+        self._run_work.read_deal(deal_id, with_tasks=with_tasks)
+
+    def _deal(self, item: DealSeen, step: _Step) -> None:
+        self._unread.discard(item.deal_id)
+        if item.facts is None:
+            self._deal_gone(item.deal_id, step)
+        else:
+            self._deal_read(item.deal_id, item.facts, item, step)
+        if not self._unread:
+            self._unknown.clear()
+
+    def _deal_read(self, deal_id: DealId, facts: DealFacts, item: DealSeen, step: _Step) -> None:
+        deal = facts.deal
+        if deal.workerpool.owner != self._signer.address:
+            # Authorisations are checked against the owner at the match: nobody could contribute with ours.
+            log.error("a deal belongs to another owner of the pool", deal=deal_id, owner=deal.workerpool.owner)
+        step.changes.read[deal_id] = facts
+        log.info("deal", deal=deal_id, tasks=deal.bot_size, trust=deal.trust, requester=deal.requester)
+        overtaken = []
+        for index, task_id in zip(deal.indexes, deal.task_ids(deal_id), strict=True):
+            if task_id in self.tasks or task_id in self.recent:
+                continue
+            state = new_task(deal_id, deal, index, task_id, timeref=facts.timeref, app_checksum=facts.app_checksum)
+            self.tasks[task_id] = Tracked(state, stored=False)
+            record = item.tasks.get(task_id)
+            if record is None and task_id in self._unknown:
+                # Its logs came while the deal was being read.
+                overtaken.append(task_id)
+            step.happened(task_id, record or e.Ticked())
+        if overtaken:
+            self._read_chain(overtaken)
+
+    def _deal_gone(self, deal_id: DealId, step: _Step) -> None:
+        """The chain was reorganised and no longer has the deal."""
+        log.warning("deal is gone", deal=deal_id)
+        self._deals[deal_id] = True
+        step.changes.gone.append(deal_id)
+        for task_id, tracked in self.tasks.items():
+            if tracked.state.deal_id == deal_id:
+                why = "a reorganisation of the chain undid the deal"
+                tracked.state = replace(tracked.state, cause="DEAL_UNKNOWN", explanation=why)
+                step.happened(task_id, e.Claimed())
+
+    def _chain_seen(self, item: ChainSeen, step: _Step) -> None:
+        outdated = []
+        for task_id, record in item.records.items():
+            tracked = self.tasks.get(task_id) or self.recent.get(task_id)
+            if tracked is None:
+                continue
+            if tracked.version != item.versions[task_id]:
+                outdated.append(task_id)
+                continue
+            self._job_over(task_id, item.job)
+            step.happened(task_id, record)
+        if outdated:
+            self._read_chain(outdated, item.job)
+
+    def _read_chain(self, task_ids: Sequence[TaskId], job: JobKey | None = None) -> None:
+        versions = {}
+        for task_id in task_ids:
+            if tracked := self.tasks.get(task_id) or self.recent.get(task_id):
+                versions[task_id] = tracked.version
+        if versions:
+            self._run_work.read_chain(versions, job)
+
+    # --- workers ------------------------------------------------------------------------------------------------------
+
+    def _joined(self, item: WorkerJoined, step: _Step) -> None:
+        hello, member = item.hello, self.crew.member(item.hello.worker)
+        if member.session is not None:
+            member.session.close("another connection of this worker took over")
+        forgot = hello.received < member.acknowledged
+        if forgot:
+            member.acknowledged = hello.received
+        # A worker that remembers more than we do must not take new commands for old ones.
+        member.sent = max(member.sent, hello.received)
+        if member.acknowledge(hello.received):
+            self._acknowledged[member.worker] = hello.received
+        was_lost = not member.in_reach
+        member.enroll(item.session, hello.capabilities, item.score)
+        step.changes.members[member.worker] = member
+        log.info("worker joined", worker=member.worker, slots=member.slots, score=member.score, forgot=forgot)
+        if was_lost or forgot:
+            for task_id in member.involved:
+                step.happened(task_id, e.WorkerReturned(member.worker, forgot))
+        self._reconsider(step)
+
+    def _silent(self, worker: Address, step: _Step) -> None:
+        member = self.crew.member(worker)
+        if not member.in_reach:
+            return
+        log.warning("worker lost", worker=worker, tasks=len(member.involved))
+        if member.session is not None:
+            member.session.close("nothing was heard for two heartbeats")
+        member.session, member.in_reach = None, False
+        for task_id in member.involved:
+            step.happened(task_id, e.WorkerLost(worker))
+        self._reconsider(step)
+
+    def _reconsider(self, step: _Step) -> None:
+        """Who could be asked has changed for all that wait."""
+        for task_id in self._waiting.ids():
+            step.happened(task_id, e.Ticked())
+
+    def _report(self, item: ReportReceived, step: _Step) -> None:
+        member, report = self.crew.member(item.worker), item.progress
+        if member.session is not item.session:
+            return
+        if item.seq > member.received + 1:
+            item.session.close(f"report {member.received + 1} is missing before {item.seq}")
+            return
+        step.acks.add(item.worker)
+        if item.seq <= member.received:
+            return
+        member.received = item.seq
+        step.changes.members[item.worker] = member
+        if report.logs:
+            step.changes.logs[report.task_id, item.worker] = report.logs
+        state = self.find(report.task_id)
+        if state is None or state.find(item.worker) is None:
+            return
+        if report.status is ReplicateStatus.FAILED and not is_task_caused(report.cause):
+            member.strikes += 1
+        elif report.status is ReplicateStatus.COMPUTED:
+            member.strikes = 0
+        if report.status in (ReplicateStatus.APP_DOWNLOADED, ReplicateStatus.COMPUTED):
+            member.cached.add(state.app_checksum)
+        step.happened(report.task_id, e.Reported(item.worker, report))
+
+    # --- what follows -------------------------------------------------------------------------------------------------
+
+    @property
+    def _run_work(self) -> ChainWork:
+        assert self._work is not None, "the engine runs"
+        return self._work
+
+    def _job_over(self, task_id: TaskId, job: JobKey | None) -> None:
+        if tracked := self.tasks.get(task_id):
+            tracked.over(job)
+
+    def _follow(self, tracked: Tracked, events: Sequence[e.Event], step: _Step) -> None:
+        before, now = tracked.state, self._chain_time.now()
+        candidates = self.crew.candidates(before)
+        state, commands = decide(before, events, now=now, candidates=candidates, policy=self._policy)
+        tracked.state = state
+        if not tracked.stored or state != before:
+            tracked.stored = True
+            step.changes.tasks[state.task_id] = state
+        if state.phase is not before.phase:
+            log.info("task", task=state.task_id, phase=str(state.phase), cause=state.cause)
+        wanted = False
+        for command in commands:
+            match command:
+                case c.AssignReplicas():
+                    wanted = True
+                case c.SendReveal(worker, consensus):
+                    self._tell(worker, Reveal(task_id=state.task_id, consensus=consensus), step)
+                case c.RequestUpload(worker):
+                    self._tell(worker, Upload(task_id=state.task_id), step)
+                case c.SendComplete(worker):
+                    self._tell(worker, Complete(task_id=state.task_id), step)
+                case c.SendAbort(worker, reason):
+                    self._tell(worker, Abort(task_id=state.task_id, reason=reason), step)
+                case _:
+                    step.jobs.want(tracked, command)
+        if wanted:
+            self._waiting.put(
+                matching.Demand(state.task_id, state.requester, state.chain.contribution_deadline, state.app_checksum)
+            )
+        else:
+            self._waiting.discard(state.task_id)
+        self.crew.follow(state)
+        if self.timers.put(state.task_id, wake_at(state, now, self._policy)):
+            self.timers_changed.set()
+        self._keep(tracked)
+
+    def _keep(self, tracked: Tracked) -> None:
+        """At hand, or among those settled lately; a reorganisation may unsettle a task."""
+        task_id = tracked.state.task_id
+        if not tracked.state.settled:
+            self.recent.pop(task_id, None)
+            self.tasks[task_id] = tracked
+        elif self.tasks.pop(task_id, None):
+            self.recent[task_id] = tracked
+            while len(self.recent) > RECENT:
+                self.recent.popitem(last=False)
+
+    def _tell(self, worker: Address, message: WorkerMessage, step: _Step) -> None:
+        member = self.crew.member(worker)
+        seq, body = member.tell(message)
+        step.changes.members[worker] = member
+        step.changes.commands.append((worker, seq, body))
+        step.tellings.append((member, seq, body))
+
+    def _match(self, step: _Step) -> None:
+        if not len(self._waiting):
+            return
+        matching.match(
+            self._waiting,
+            self.crew.supplies(),
+            self.crew.busy.copy(),
+            participants=lambda task_id: {r.worker for r in self.tasks[task_id].state.replicates},
+            give=lambda task_id, worker: self._assign(task_id, worker, step),
+            chance=self._chance,
+        )
+
+    def _assign(self, task_id: TaskId, worker: Address, step: _Step) -> int:
+        tracked = self.tasks[task_id]
+        member = self.crew.member(worker)
+        self._follow(tracked, [e.Assigned(worker, member.weight)], step)
+        self._waiting.discard(task_id)
+        state = tracked.state
+        signature = self._signer.sign_message_hash(authorization_hash(worker, task_id))
+        authorization = WorkerpoolAuthorization(
+            worker=worker, task_id=task_id, deal_id=state.deal_id, index=state.index, signature=to_hex(signature)
+        )
+        deadline = state.chain.contribution_deadline
+        self._tell(worker, Assign(authorization=authorization, mode=state.mode, contribution_deadline=deadline), step)
+        return replicas_missing(state, self._chain_time.now(), self._policy)
+
+    # --- what goes out ------------------------------------------------------------------------------------------------
+
+    def _send(self, step: _Step) -> None:
+        for member, seq, body in step.tellings:
+            if member.session is not None and member.greeted:
+                member.session.send(envelope(seq, body))
+        for worker in step.acks:
+            member = self.crew.member(worker)
+            if member.session is not None and member.greeted:
+                member.session.send(encode_message(Ack(seq=member.received)))
+        for worker in step.changes.members:
+            member = self.crew.member(worker)
+            if member.session is not None and not member.greeted:
+                member.greeted = True
+                welcome = Welcome(received=member.received, heartbeat_seconds=self._heartbeat_seconds)
+                member.session.send(encode_message(welcome))
+                for seq, body in member.outbox.items():
+                    member.session.send(envelope(seq, body))
+
+
+def envelope(seq: int, body: bytes) -> bytes:
+    """The frame of a command stored as JSON."""
+    return b'{"type":"Envelope","seq":%d,"body":%s}' % (seq, body)

@@ -1,0 +1,180 @@
+"""The scheduler as a process: listens to the chain, to its workers and to the clock, and decides.
+
+Crash-only: it may be killed at any instruction. Started again it reads its database, compares it with the chain, and
+goes on.
+"""
+
+from __future__ import annotations
+
+import random
+from functools import partial
+
+import anyio
+import sqlalchemy as sa
+
+from pyiexec.chain.follower import MIGRATIONS as FOLLOWER_MIGRATIONS
+from pyiexec.chain.follower import Cursor, LogFollower, load_cursor, save_cursor
+from pyiexec.chain.heads import HeadFeed
+from pyiexec.chain.hub import Hub
+from pyiexec.chain.keystore import read_key_file
+from pyiexec.chain.rpc import JsonRpc
+from pyiexec.chain.transactions import MIGRATIONS as TRANSACTION_MIGRATIONS
+from pyiexec.chain.transactions import TransactionManager
+from pyiexec.foundation.clock import Clock, SystemClock
+from pyiexec.foundation.database import Database
+from pyiexec.foundation.http import Ready, http_session
+from pyiexec.foundation.http import serve as serve_http
+from pyiexec.foundation.logs import get_logger
+from pyiexec.protocol.errors import IexecError
+from pyiexec.protocol.primitives import Address
+from pyiexec.scheduler.app import make_app
+from pyiexec.scheduler.chain_logs import TOPICS
+from pyiexec.scheduler.chain_work import ChainWork
+from pyiexec.scheduler.channel import WorkerChannel
+from pyiexec.scheduler.engine import Engine
+from pyiexec.scheduler.inbox import LogsSeen, TimePassed
+from pyiexec.scheduler.settings import SchedulerSettings
+from pyiexec.scheduler.store import MIGRATIONS, load
+from pyiexec.scheduler.timers import ChainTime
+from pyiexec.storage.client import ContentClient
+
+log = get_logger(__name__)
+
+#: Name under which the follower's place in the chain's log is kept.
+CURSOR = "scheduler"
+
+
+async def serve(
+    settings: SchedulerSettings,
+    *,
+    ready: Ready,
+    stop: anyio.Event,
+    clock: Clock | None = None,
+    chance: random.Random | None = None,
+) -> None:
+    """Run until `stop` is set; `ready` is told the base URL once workers may connect.
+
+    Raises:
+        IexecError: ``BAD_KEY``, ``DATABASE_UNAVAILABLE``, ``NOT_OWNER`` when the key is not that of the pool's owner,
+            ``PORT_TAKEN``, ``WORKERPOOL_UNKNOWN``.
+    """
+    clock = clock or SystemClock()
+    signer = read_key_file(settings.key_file, settings.password_file)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    database = await Database.open(
+        f"sqlite:///{settings.data_dir / 'scheduler.db'}", [MIGRATIONS, TRANSACTION_MIGRATIONS, FOLLOWER_MIGRATIONS]
+    )
+    session = http_session()
+    try:
+        async with JsonRpc(settings.rpc_url) as rpc, HeadFeed(settings.heads_url or settings.rpc_url) as feed:
+            hub = Hub(rpc, settings.hub)
+            chain_id = await _reach_chain(hub, signer.address, settings.workerpool, clock)
+            chain_time = ChainTime(clock)
+            if feed.newest is not None:
+                chain_time.observe(feed.newest.timestamp)
+            engine = Engine(
+                stored=await database.read(load),
+                database=database,
+                signer=signer,
+                workerpool=settings.workerpool,
+                chain_time=chain_time,
+                policy=settings.policy,
+                heartbeat_seconds=settings.heartbeat_seconds,
+                chance=chance or random.SystemRandom(),
+            )
+            follower = LogFollower(
+                rpc,
+                feed,
+                addresses=[settings.hub],
+                topics=TOPICS,
+                cursor=await database.read(lambda connection: load_cursor(connection, CURSOR)),
+                start_block=settings.start_block,
+            )
+            channel = WorkerChannel(
+                chain_id=chain_id,
+                workerpool=settings.workerpool,
+                allowed=settings.workers,
+                crew=engine.crew,
+                score=hub.score,
+                post=engine.post,
+                clock=clock,
+                heartbeat_seconds=settings.heartbeat_seconds,
+            )
+            about = {"workerpool": settings.workerpool, "hub": settings.hub, "chainId": chain_id}
+            app = make_app(engine, channel, database, about=about)
+            async with (
+                TransactionManager(rpc, signer, database, feed, chain_id=chain_id, clock=clock) as transactions,
+                anyio.create_task_group() as group,
+            ):
+                work = ChainWork(
+                    hub=hub,
+                    transactions=transactions,
+                    content=ContentClient(settings.gateway_url, session=session),
+                    group=group,
+                    post=engine.post,
+                    clock=clock,
+                    chain_time=chain_time,
+                    max_result_bytes=settings.max_result_bytes,
+                )
+                group.start_soon(engine.run, work)
+                group.start_soon(_tell_time, feed, chain_time, engine)
+                group.start_soon(_keep_hours, chain_time, engine)
+                group.start_soon(_follow_chain, follower, engine)
+                group.start_soon(channel.watch)
+                await serve_http(app, settings.host, settings.port, ready=ready, stop=stop)
+                group.cancel_scope.cancel()
+    finally:
+        await session.close()
+        await database.close()
+
+
+async def _reach_chain(hub: Hub, owner: Address, workerpool: Address, clock: Clock) -> int:
+    """The chain's id, once it answers and shows that the pool is ours."""
+    pause = 0.1
+    while True:
+        try:
+            pool = await hub.workerpool(workerpool)
+            if pool.owner != owner:
+                raise IexecError("NOT_OWNER", f"the workerpool {workerpool} belongs to {pool.owner}, not to {owner}")
+            return await hub.rpc.chain_id()
+        except IexecError as error:
+            if error.code != "CHAIN_UNREACHABLE":
+                raise
+            log.warning("waiting for the chain", reason=error.what)
+            await clock.sleep(pause)
+            pause = min(2 * pause, 5.0)
+
+
+async def _tell_time(feed: HeadFeed, chain_time: ChainTime, engine: Engine) -> None:
+    """Let every head set the clock."""
+    async with feed.subscribe() as heads:
+        while True:
+            head = await heads.newest()
+            chain_time.observe(head.timestamp)
+            hour = engine.timers.earliest()
+            if hour is not None and head.timestamp >= hour:
+                engine.timers_changed.set()
+
+
+async def _keep_hours(chain_time: ChainTime, engine: Engine) -> None:
+    """Wake tasks at their hour."""
+    while True:
+        engine.timers_changed = anyio.Event()
+        due = engine.timers.take_due(chain_time.now())
+        if due:
+            engine.post(TimePassed(due))
+        hour = engine.timers.earliest()
+        with anyio.move_on_after(max(hour - chain_time.precise(), 0.0) if hour is not None else None):
+            await engine.timers_changed.wait()
+
+
+async def _follow_chain(follower: LogFollower, engine: Engine) -> None:
+    """Put the hub's logs before the engine, a batch at a time."""
+    async for batch in follower.batches():
+        item = LogsSeen(batch.logs, batch.removed, partial(_save_cursor, batch.cursor))
+        engine.post(item)
+        await item.done.wait()
+
+
+def _save_cursor(cursor: Cursor, connection: sa.Connection) -> None:
+    save_cursor(connection, CURSOR, cursor)

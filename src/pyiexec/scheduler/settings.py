@@ -1,0 +1,68 @@
+"""Settings of a scheduler."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from pyiexec.protocol.primitives import Address
+from pyiexec.scheduler.rules import Policy
+
+MEBIBYTE = 1 << 20
+
+
+class SchedulerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose workerpool is served, and where.
+
+    Attributes:
+        key_file: private key of the workerpool's owner: 64 hexadecimal digits, or a V3 keystore together with
+            `password_file`.
+        rpc_url: JSON-RPC of the chain, over HTTP.
+        heads_url: of the same chain over WebSocket; guessed from `rpc_url` when empty.
+        hub: address of the PoCo hub.
+        workerpool: the pool.
+        gateway_url: HTTP origin from which results are fetched to be verified.
+        data_dir: folder of its own for the database.
+        host: interface to listen on for workers and clients.
+        port: TCP port; 0 takes a free one.
+        start_block: first block worth looking at for deals, when the database is new.
+        heartbeat_seconds: how often a worker shows that it is there; after two missed ones it is lost.
+        workers: who may log in; anybody when empty.
+        failures: workers that must fail with the same cause of the task's own before the task is given up.
+        patience_seconds: beyond the category's time, before a replicate without progress is replaced.
+        auto_claim: refund the pool's own tasks after their final deadline, which frees every stake.
+        assign_early: give tasks out while the transaction that opens them is being mined.
+        max_result_bytes: largest result archive fetched for verification, and what it may unpack to.
+    """
+
+    key_file: Path
+    rpc_url: str
+    hub: Address
+    workerpool: Address
+    gateway_url: str
+    data_dir: Path
+    password_file: Path | None = None
+    heads_url: str = ""
+    host: str = "127.0.0.1"
+    port: int = 0
+    start_block: int = 0
+    heartbeat_seconds: Annotated[float, Meta(gt=0)] = 2.5
+    workers: tuple[Address, ...] = ()
+    failures: Annotated[int, Meta(ge=1)] = 2
+    patience_seconds: Annotated[int, Meta(ge=1)] = 5
+    auto_claim: bool = True
+    assign_early: bool = True
+    max_result_bytes: Annotated[int, Meta(ge=1)] = 256 * MEBIBYTE
+
+    @property
+    def policy(self) -> Policy:
+        """The choices that the rules know of."""
+        return Policy(
+            failures=self.failures,
+            patience=self.patience_seconds,
+            auto_claim=self.auto_claim,
+            assign_early=self.assign_early,
+        )
