@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+
 from pyiexec.chain.signer import Signer
 from pyiexec.protocol import ids
 from pyiexec.protocol.authorization import WorkerpoolAuthorization

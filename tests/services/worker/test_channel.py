@@ -1,0 +1,236 @@
+"""The channel against a real WebSocket server: nothing is lost or done twice, whichever side falls over."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from pyiexec.chain.signer import Signer
+from pyiexec.foundation.clock import SystemClock
+from pyiexec.foundation.database import Database
+from pyiexec.protocol.errors import IexecError
+from pyiexec.protocol.messages import Capabilities, Command, Complete, Progress, Refused
+from pyiexec.protocol.primitives import Address, TaskId, bytes32
+from pyiexec.protocol.replicates import ReplicateStatus
+from pyiexec.worker.channel import Channel
+from pyiexec.worker.journal import MIGRATIONS, Journal, open_journal
+
+from .scripted import ScriptedScheduler, scripted
+
+pytestmark = pytest.mark.anyio
+
+POOL = Address("0x" + "11" * 20)
+WORKER = Signer.from_key(bytes(31) + b"\7")
+CHAIN = 31337
+
+
+def task(number: int) -> TaskId:
+    return TaskId(bytes32(number))
+
+
+def progress(number: int) -> Progress:
+    return Progress(task_id=task(number), status=ReplicateStatus.STARTED)
+
+
+class Life:
+    """One life of a worker's channel: what a process holds between its start and its end."""
+
+    def __init__(self, journal: Journal, channel: Channel) -> None:
+        self.journal = journal
+        self.channel = channel
+        self.done: list[TaskId] = []
+
+    async def carry_out(self, commands: Sequence[tuple[int, Command]]) -> None:
+        for seq, command in commands:
+            assert isinstance(command, Complete)
+            self.done.append(command.task_id)
+            await self.journal.change(None, (), received=seq)
+
+    async def report(self, number: int) -> None:
+        await self.journal.change(None, (progress(number),))
+
+
+@asynccontextmanager
+async def life(scheduler: ScriptedScheduler, folder: Path, identity: str = "me") -> AsyncIterator[Life]:
+    clock = SystemClock()
+    database = await Database.open(f"sqlite:///{folder / 'worker.db'}", [MIGRATIONS])
+    try:
+        journal = await open_journal(database, clock, identity)
+        channel = Channel(
+            scheduler.url,
+            signer=WORKER,
+            chain_id=CHAIN,
+            workerpool=POOL,
+            journal=journal,
+            capabilities=lambda: Capabilities(slots=3, runtimes=["wasm"]),
+            clock=clock,
+            randomness=random.Random(1),
+        )
+        journal.on_reports = channel.push
+        this = Life(journal, channel)
+        running = asyncio.create_task(channel.run(this.carry_out))
+        try:
+            yield this
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+    finally:
+        await database.close()
+
+
+@pytest.fixture
+async def scheduler() -> AsyncIterator[ScriptedScheduler]:
+    async with scripted(ScriptedScheduler(CHAIN, POOL)) as running:
+        yield running
+
+
+def numbers(scheduler: ScriptedScheduler) -> list[int]:
+    return [int(report.task_id, 16) for _, report in scheduler.reports]
+
+
+async def test_a_worker_logs_in_with_its_signature_and_tells_what_it_offers(
+    scheduler: ScriptedScheduler, tmp_path: Path
+) -> None:
+    async with life(scheduler, tmp_path):
+        await scheduler.until(lambda: bool(scheduler.logins))
+        assert scheduler.logins[0].worker == WORKER.address
+        assert scheduler.logins[0].capabilities == Capabilities(slots=3, runtimes=["wasm"])
+
+
+async def test_commands_are_carried_out_once_in_order_and_acknowledged(
+    scheduler: ScriptedScheduler, tmp_path: Path
+) -> None:
+    scheduler.repeat_commands = True
+    async with life(scheduler, tmp_path) as worker:
+        for number in range(1, 51):
+            await scheduler.command(WORKER.address, Complete(task_id=task(number)))
+        await scheduler.until(lambda: not scheduler.outbox[WORKER.address])
+        assert worker.done == [task(number) for number in range(1, 51)]
+
+
+async def test_reports_survive_the_scheduler(scheduler: ScriptedScheduler, tmp_path: Path) -> None:
+    async with life(scheduler, tmp_path) as worker:
+        await worker.report(1)
+        await scheduler.until(lambda: numbers(scheduler) == [1])
+        await scheduler.stop()
+        for number in (2, 3):
+            await worker.report(number)
+        await scheduler.start()
+        await worker.report(4)
+        await scheduler.until(lambda: len(numbers(scheduler)) == 4)
+        assert numbers(scheduler) == [1, 2, 3, 4]
+
+
+async def test_reports_survive_the_worker(scheduler: ScriptedScheduler, tmp_path: Path) -> None:
+    await scheduler.stop()
+    async with life(scheduler, tmp_path) as worker:
+        for number in (1, 2, 3):
+            await worker.report(number)
+    await scheduler.start()
+    async with life(scheduler, tmp_path) as worker:
+        await worker.report(4)
+        await scheduler.until(lambda: len(numbers(scheduler)) == 4)
+        assert numbers(scheduler) == [1, 2, 3, 4]
+
+
+async def test_a_command_sent_while_the_worker_was_away_awaits_it(scheduler: ScriptedScheduler, tmp_path: Path) -> None:
+    async with life(scheduler, tmp_path) as worker:
+        await scheduler.command(WORKER.address, Complete(task_id=task(1)))
+        await scheduler.until(lambda: not scheduler.outbox[WORKER.address])
+    await scheduler.command(WORKER.address, Complete(task_id=task(2)))
+    async with life(scheduler, tmp_path) as worker:
+        await scheduler.until(lambda: not scheduler.outbox[WORKER.address])
+        assert worker.done == [task(2)]
+        assert scheduler.logins[-1].received == 1
+
+
+async def test_a_report_lost_with_its_connection_is_sent_again(scheduler: ScriptedScheduler, tmp_path: Path) -> None:
+    async with life(scheduler, tmp_path) as worker:
+        for number in range(1, 21):
+            if number % 5 == 0:
+                scheduler.lose_reports = 1
+            await worker.report(number)
+        await scheduler.until(lambda: len(numbers(scheduler)) == 20)
+        assert numbers(scheduler) == list(range(1, 21))
+
+
+async def test_a_lost_command_is_asked_for_again(scheduler: ScriptedScheduler, tmp_path: Path) -> None:
+    async with life(scheduler, tmp_path) as worker:
+        await scheduler.until(lambda: bool(scheduler.connections))
+        scheduler.lose_commands = {2, 5}
+        for number in range(1, 8):
+            await scheduler.command(WORKER.address, Complete(task_id=task(number)))
+        await scheduler.until(lambda: not scheduler.outbox[WORKER.address])
+        assert worker.done == [task(number) for number in range(1, 8)]
+
+
+async def test_a_scheduler_that_lost_its_commands_does_not_block_the_worker(
+    scheduler: ScriptedScheduler, tmp_path: Path
+) -> None:
+    scheduler.sent[WORKER.address] = 40
+    async with life(scheduler, tmp_path) as worker:
+        await scheduler.command(WORKER.address, Complete(task_id=task(41)))
+        await scheduler.until(lambda: not scheduler.outbox[WORKER.address])
+        assert worker.done == [task(41)]
+
+
+async def test_a_worker_that_lost_its_folder_numbers_its_reports_above_what_was_seen(
+    scheduler: ScriptedScheduler, tmp_path: Path
+) -> None:
+    scheduler.received[WORKER.address] = 10
+    async with life(scheduler, tmp_path) as worker:
+        await scheduler.until(lambda: bool(scheduler.connections))
+        await asyncio.wait_for(worker.channel.connected.wait(), 5)
+        await worker.report(1)
+        await scheduler.until(lambda: numbers(scheduler) == [1])
+        assert scheduler.received[WORKER.address] == 11
+
+
+async def test_a_silent_scheduler_is_left_and_met_again(tmp_path: Path) -> None:
+    async with scripted(ScriptedScheduler(CHAIN, POOL, heartbeat=0.05)) as scheduler:
+        scheduler.silent = True
+        async with life(scheduler, tmp_path) as worker:
+            await scheduler.until(lambda: len(scheduler.logins) >= 2)
+            scheduler.silent = False
+            await worker.report(1)
+            await scheduler.until(lambda: numbers(scheduler) == [1])
+
+
+async def test_a_refused_worker_tries_again(scheduler: ScriptedScheduler, tmp_path: Path) -> None:
+    scheduler.refusal = Refused(code="CHANNEL_REFUSED", message="not on the list")
+    async with life(scheduler, tmp_path) as worker:
+        await scheduler.until(lambda: bool(scheduler.logins))
+        assert not worker.channel.connected.is_set()
+        scheduler.refusal = None
+        await asyncio.wait_for(worker.channel.connected.wait(), 10)
+
+
+async def test_a_scheduler_of_another_pool_is_not_worked_for(tmp_path: Path) -> None:
+    async with scripted(ScriptedScheduler(CHAIN + 1, POOL)) as scheduler, life(scheduler, tmp_path) as worker:
+        with pytest.raises(AssertionError):
+            await scheduler.report(task(1), ReplicateStatus.STARTED, timeout=0.3)
+        assert not scheduler.logins
+        assert not worker.channel.connected.is_set()
+
+
+async def test_acknowledged_reports_leave_the_disk(scheduler: ScriptedScheduler, tmp_path: Path) -> None:
+    async with life(scheduler, tmp_path) as worker:
+        await worker.report(1)
+        await scheduler.until(lambda: numbers(scheduler) == [1])
+    async with life(scheduler, tmp_path) as worker:
+        await asyncio.wait_for(worker.channel.connected.wait(), 5)
+        assert not list(worker.journal.reports_after(0))
+
+
+async def test_a_folder_serves_one_worker_only(scheduler: ScriptedScheduler, tmp_path: Path) -> None:
+    async with life(scheduler, tmp_path):
+        pass
+    with pytest.raises(IexecError) as refusal:
+        async with life(scheduler, tmp_path, identity="somebody else"):
+            pass
+    assert refusal.value.code == "BAD_SETTINGS"
