@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
 from pyiexec.foundation.clock import Clock, SystemClock
@@ -74,15 +75,23 @@ class WasmRuntime:
         async with self._lane() as lane:
             interruption = Interruption(lane.interrupt, self._clock.monotonic)
 
-            def prepare_and_run() -> RunOutcome:
+            def prepare_and_run() -> RunOutcome | Exception:
+                # Errors are carried out of the task group by hand: it would wrap them into a group.
                 try:
                     prepared = lane.prepare(*_source(request.app))
+                    return lane.run(prepared, request, interruption)
                 except IexecError as error:
-                    return _never_ran(error)
-                return lane.run(prepared, request, interruption)
+                    return _never_ran(error) if error.code == "APP_INVALID_MODULE" else error
+                except Exception as error:
+                    return error
 
             async with _stopping_after(request.limits.seconds, interruption):
-                return await self._in_thread(prepare_and_run)
+                outcome = await self._in_thread(prepare_and_run)
+        # A cancelled run has an outcome too, which is nobody's.
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     async def close(self) -> None:
         """Free the engines."""
