@@ -43,6 +43,7 @@ CATALOGUE: dict[str, Entry] = {
     "APP_TIMEOUT": Entry("Choose a category with more time, or a faster worker.", retry=True),
     "APP_TRAPPED": Entry("Tell the application's owner: it crashed. Its log may say where."),
     "APP_UNKNOWN": Entry("Check the address; `pyiexec app deploy` registers an app and prints it.", http_status=404),
+    "APP_UNSUPPORTED": Entry("Choose a workerpool whose workers have a runtime for this kind of app.", http_status=409),
     "APP_WROTE_OUTSIDE": Entry("Have the application write into $IEXEC_OUT only."),
     "ARTIFACT_MISSING": Entry("Run `make contracts` to compile the contracts.", http_status=500),
     "ASSET_UNKNOWN": Entry("Check the address: no app, dataset or workerpool stands there.", http_status=404),

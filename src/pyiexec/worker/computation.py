@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import anyio
 import anyio.to_thread
@@ -20,7 +20,7 @@ from pyiexec.worker.facts import Facts
 from pyiexec.worker.record import TaskRecord
 from pyiexec.worker.rules import Advanced, Broke, Computed
 from pyiexec.worker.runtimes.base import RunOutcome, RunRequest, RunStatus, Runtime, limits_for, seed_for_task
-from pyiexec.worker.runtimes.registry import RuntimeRegistry
+from pyiexec.worker.runtimes.registry import runtime_for
 from pyiexec.worker.staging import Staging, TaskFolder, read_outputs
 
 #: First bytes of an application by which a runtime knows its own.
@@ -38,7 +38,7 @@ class Computation:
         checksums: of the applications run so far, the newest last; announced so that tasks come where their app is.
     """
 
-    def __init__(self, staging: Staging, runtimes: RuntimeRegistry, conduct: Conduct) -> None:
+    def __init__(self, staging: Staging, runtimes: Sequence[Runtime], conduct: Conduct) -> None:
         self._staging = staging
         self._runtimes = runtimes
         self._conduct = conduct
@@ -87,7 +87,7 @@ class Computation:
         address = decode_multiaddr(facts.app.multiaddr)
         with folder.app.open("rb") as file:
             magic = file.read(_MAGIC_BYTES)
-        return self._runtimes.choose(address, magic)
+        return runtime_for(self._runtimes, address, magic)
 
     def _pack(self, record: TaskRecord, folder: TaskFolder, outcome: RunOutcome, callback: bool) -> ResultDigest:
         files = _with_logs(read_outputs(folder.outputs), outcome)

@@ -33,7 +33,7 @@ from pyiexec.worker.computation import Computation
 from pyiexec.worker.content import ContentCache
 from pyiexec.worker.facts import FactReader
 from pyiexec.worker.journal import MIGRATIONS, open_journal
-from pyiexec.worker.runtimes.registry import RuntimeRegistry
+from pyiexec.worker.runtimes.registry import load_runtimes
 from pyiexec.worker.settings import WorkerSettings
 from pyiexec.worker.staging import Staging
 from pyiexec.worker.tasks import Tasks
@@ -91,8 +91,9 @@ async def serve(
         )
         cache.open()
         stack.push_async_callback(cache.close)
-        runtimes = RuntimeRegistry.installed(settings.data_dir / "runtimes")
-        stack.push_async_callback(runtimes.close)
+        runtimes = load_runtimes(settings.data_dir / "runtimes")
+        for runtime in runtimes:
+            stack.push_async_callback(runtime.close)
         feed = await stack.enter_async_context(HeadFeed(settings.rpc_url, clock=clock))
         transactions = await stack.enter_async_context(
             TransactionManager(rpc, signer, database, feed, chain_id=chain_id, clock=clock)
@@ -125,7 +126,7 @@ async def serve(
             journal=journal,
             capabilities=lambda: Capabilities(
                 slots=settings.slots,
-                runtimes=runtimes.names,
+                runtimes=[runtime.name for runtime in runtimes],
                 cached=list(computation.checksums)[-_ANNOUNCED:],
             ),
             clock=clock,
