@@ -87,55 +87,21 @@ async def show(address: str, open_client: Any) -> None:
 @click.option(
     "--input", "inputs", type=click.Path(exists=True, dir_okay=False, path_type=Path), multiple=True, help="Input file."
 )
-@click.option("--volume", type=click.IntRange(1), default=1, show_default=True, help="Tasks in the bag.")
-@click.option("--index", type=click.IntRange(0), default=0, show_default=True, help="Which task of the bag to run.")
-@click.option("--seconds", type=click.IntRange(1), default=300, show_default=True, help="Time limit of one run.")
+@click.option("--seconds", type=click.IntRange(1), default=300, show_default=True, help="Time of the category.")
 @json_option
 @run_async
-async def check(module: Path, arguments: str, inputs: tuple[Path, ...], volume: int, index: int, seconds: int) -> None:
+async def check(module: Path, arguments: str, inputs: tuple[Path, ...], seconds: int) -> None:
     """Run MODULE twice under different circumstances and compare the results.
 
     Workers stake money on computing the same result as others: an app that depends on the time, on chance or on the
     order of files makes them lose it. Check before you publish.
     """
-    import tempfile
-
-    from pyiexec.protocol.authorization import WorkerpoolAuthorization
-    from pyiexec.protocol.deals import Deal
-    from pyiexec.protocol.ids import task_id
-    from pyiexec.protocol.primitives import NULL_ADDRESS, NULL_BYTES32, DealId
-    from pyiexec.worker import environment
-    from pyiexec.worker.runtimes.base import RunRequest, limits_for, seed_for_task
     from pyiexec.worker.runtimes.check import run_app_twice
-    from pyiexec.worker.runtimes.registry import RuntimeRegistry
 
-    deal_id = DealId(NULL_BYTES32)
-    task = task_id(deal_id, index)
-    authorization = WorkerpoolAuthorization(worker=NULL_ADDRESS, task_id=task, deal_id=deal_id, index=index)
-    names = [path.name for path in inputs]
-    content = module.read_bytes()
-    with tempfile.TemporaryDirectory(prefix="pyiexec-check-") as scratch:
-        folder = Path(scratch) / "in"
-        folder.mkdir()
-        for path in inputs:
-            (folder / environment.input_name(path.name)).write_bytes(path.read_bytes())
-        request = RunRequest(
-            app=content,
-            args=environment.split_arguments(arguments),
-            environment=environment.variables(authorization, Deal(bot_size=volume), names),
-            input_dir=folder,
-            output_dir=Path(scratch) / "out",
-            limits=limits_for(seconds),
-            seed=seed_for_task(task),
-        )
-        outcome = await run_app_twice(RuntimeRegistry.installed().choose(str(module), content), request)
-    outcome.raise_for_failure()
-    first = outcome.runs[0]
-    data = {
-        "deterministic": True,
-        "digest": outcome.digests[0],
-        "seconds": first.seconds,
-        "fuel": first.fuel_used,
-        "alsoDiffering": list(outcome.differing),
-    }
-    emit(data, f"deterministic: both runs gave {outcome.digests[0]} ({first.seconds:.2f} s, {first.fuel_used} fuel)")
+    content = {path.name: path.read_bytes() for path in inputs}
+    found = await run_app_twice(module.read_bytes(), arguments, content, seconds=seconds)
+    data = {"deterministic": True, "digest": found.digest, "seconds": found.seconds, "fuel": found.fuel_used}
+    emit(
+        data | {"files": sorted(found.files)},
+        f"deterministic: both runs gave {found.digest} ({found.seconds:.2f} s, {found.fuel_used} fuel)",
+    )

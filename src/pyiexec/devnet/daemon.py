@@ -20,6 +20,7 @@ from pyiexec.devnet import roles
 from pyiexec.devnet.demo import publish_pool
 from pyiexec.devnet.network import Network, NetworkOptions
 from pyiexec.foundation.logs import configure_logging, get_logger
+from pyiexec.foundation.settings import from_json, save_settings
 from pyiexec.protocol.errors import IexecError
 from pyiexec.sdk.client import AsyncClient
 
@@ -73,7 +74,7 @@ def start(options: NetworkOptions) -> None:
         raise IexecError("NETWORK_RUNNING", f"a network runs in {directory} already")
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     options_file = directory / "options.json"
-    options_file.write_bytes(msgspec.json.encode(options))
+    save_settings(options, options_file)
     reader, writer = os.pipe()
     with (directory / "network.log").open("ab") as log:
         process = subprocess.Popen(
@@ -151,7 +152,7 @@ async def _run(options: NetworkOptions, report: int) -> None:
 
 def main() -> int:
     """Body of the background process: options file, and the descriptor to report to."""
-    options = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=NetworkOptions)
+    options = from_json(Path(sys.argv[1]).read_bytes(), NetworkOptions)
     report = int(sys.argv[2])
     configure_logging(service="network")
     log = get_logger(__name__)

@@ -20,6 +20,7 @@ from pyiexec.devnet.hosting import EmbeddedHost, ProcessHost
 from pyiexec.devnet.parts import Part
 from pyiexec.devnet.provision import Provision, provision
 from pyiexec.foundation.logs import get_logger
+from pyiexec.foundation.settings import from_json, save_settings
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import Address
 
@@ -139,14 +140,14 @@ class Network:
             for name in reversed(self._parts):
                 await self._host.stop(name)
             self._parts.clear()
-            self._group.cancel_scope.cancel()
-            return await self._stack.__aexit__(kind, error, trace)
+        self._group.cancel_scope.cancel()
+        return await self._stack.__aexit__(kind, error, trace)
 
     async def _start(self) -> None:
         directory = self.options.directory
         directory.mkdir(parents=True, exist_ok=True)
         state_file = directory / "network.json"
-        known = msgspec.json.decode(state_file.read_bytes(), type=NetworkState) if state_file.exists() else None
+        known = from_json(state_file.read_bytes(), NetworkState) if state_file.exists() else None
         ports = known.ports if known else self.options.ports
         ports = Ports(*(getattr(ports, name) or free_port() for name in Ports.__struct_fields__))
 
@@ -182,9 +183,7 @@ class Network:
                 self.progress("deploying the contracts")
                 self.provision = await provision(rpc, self.workers, category_seconds=self.options.category_seconds)
                 state = NetworkState(options=self.options, provision=self.provision, ports=ports)
-                scratch = state_file.with_suffix(".part")
-                scratch.write_bytes(msgspec.json.format(msgspec.json.encode(state)))
-                scratch.replace(state_file)
+                save_settings(state, state_file)
         manifest = self.provision.manifest
         self.profile = NetworkProfile(
             name="local",
@@ -196,7 +195,7 @@ class Network:
             scheduler_url=f"http://127.0.0.1:{ports.scheduler}",
             start_block=manifest.deployed_at,
         )
-        (directory / "profile.json").write_bytes(msgspec.json.format(msgspec.json.encode(self.profile)))
+        save_settings(self.profile, directory / "profile.json")
         self.progress("starting the services")
         await self._start_parts(ports)
 

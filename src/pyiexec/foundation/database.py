@@ -28,6 +28,8 @@ log = get_logger(__name__)
 #: Writes that share one commit at most: bounds how long the first of them waits.
 GROUP_LIMIT = 256
 READERS = 2
+#: Alembic keeps the migration under way in module globals: one at a time in a process.
+_ALEMBIC = threading.Lock()
 
 
 class Migrations(NamedTuple):
@@ -74,7 +76,7 @@ def migrate(connection: sa.Connection, migrations: Migrations) -> None:
     def upgrade(revision: Any, _context: Any) -> Any:
         return script._upgrade_revs("head", revision)  # noqa: SLF001 - what `alembic upgrade` itself calls
 
-    with EnvironmentContext(config, script, fn=upgrade, destination_rev="head") as environment:
+    with _ALEMBIC, EnvironmentContext(config, script, fn=upgrade, destination_rev="head") as environment:
         environment.configure(connection=connection, version_table=table, render_as_batch=True)
         environment.run_migrations()
 

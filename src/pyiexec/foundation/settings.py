@@ -39,13 +39,41 @@ def load_settings(kind: type[T], path: Path | None, environment: Mapping[str, st
         raise IexecError("BAD_SETTINGS", f"unknown settings in {path}: {', '.join(unknown)}")
     values |= {name: environment[PREFIX + name.upper()] for name in names if PREFIX + name.upper() in environment}
     try:
-        return msgspec.convert(values, kind, strict=False)
+        return msgspec.convert(values, kind, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:
         raise IexecError("BAD_SETTINGS", f"{error}") from None
 
 
+def _encode(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    raise NotImplementedError(f"settings do not hold {type(value).__name__}")
+
+
+def _decode(kind: type, value: Any) -> Any:
+    if issubclass(kind, Path) and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError(f"settings do not hold {kind.__name__}")
+
+
+def to_json(settings: msgspec.Struct) -> bytes:
+    """A struct with paths as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(settings, enc_hook=_encode))
+
+
+def from_json(data: bytes, kind: type[T]) -> T:
+    """The struct that `to_json` wrote.
+
+    Raises:
+        msgspec.ValidationError: it is another one.
+    """
+    return msgspec.json.decode(data, type=kind, dec_hook=_decode)
+
+
 def save_settings(settings: msgspec.Struct, path: Path) -> None:
-    """Write settings as JSON, readable by their owner alone."""
+    """Write settings as JSON, readable by their owner alone; a reader sees all of them or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(settings)))
+    scratch = path.with_name(f".{path.name}")
+    scratch.touch(mode=0o600)
+    scratch.write_bytes(to_json(settings))
+    scratch.replace(path)
