@@ -176,13 +176,6 @@ def apply_matched(connection: sa.Connection, deal: Matched) -> None:
         _consume(connection, deal, deal.volume)
 
 
-def undo_matched(connection: sa.Connection, deal: Matched) -> None:
-    """Give the tasks of a deal that the chain dropped back to its orders."""
-    removed = connection.execute(sa.delete(DEALS).where(DEALS.c.deal_id == deal.deal_id))
-    if removed.rowcount:
-        _consume(connection, deal, -deal.volume)
-
-
 def apply_closed(connection: sa.Connection, closed: Closed) -> None:
     """Cancel an order; one closed before stays so."""
     connection.execute(sa.delete(CLOSURES).where(CLOSURES.c.order_hash == closed.order_hash))
@@ -190,10 +183,18 @@ def apply_closed(connection: sa.Connection, closed: Closed) -> None:
     _settle(connection, closed.order_hash, 0)
 
 
-def undo_closed(connection: sa.Connection, closed: Closed) -> None:
-    """Reopen an order whose closing the chain dropped."""
-    connection.execute(sa.delete(CLOSURES).where(CLOSURES.c.order_hash == closed.order_hash))
-    _settle(connection, closed.order_hash, 0)
+def rewind(connection: sa.Connection, block: int) -> None:
+    """Forget what happened above a block: the chain took it back. Orders get their tasks back, closed ones reopen."""
+    dropped = connection.execute(sa.select(*DEALS.c).where(DEALS.c.block_number > block)).all()
+    reopened = (
+        connection.execute(sa.select(CLOSURES.c.order_hash).where(CLOSURES.c.block_number > block)).scalars().all()
+    )
+    connection.execute(sa.delete(DEALS).where(DEALS.c.block_number > block))
+    connection.execute(sa.delete(CLOSURES).where(CLOSURES.c.block_number > block))
+    for row in dropped:
+        _consume(connection, Matched(*row), -row.volume)
+    for order_hash in reopened:
+        _settle(connection, order_hash, 0)
 
 
 def _consume(connection: sa.Connection, deal: Matched, volume: int) -> None:

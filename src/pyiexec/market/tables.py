@@ -52,7 +52,7 @@ DEALS = sa.Table(
     sa.Column("workerpoolorder_hash", sa.String(66), nullable=False, index=True),
     sa.Column("requestorder_hash", sa.String(66), nullable=False, index=True),
     sa.Column("volume", sa.BigInteger, nullable=False),
-    sa.Column("block_number", sa.BigInteger, nullable=False),
+    sa.Column("block_number", sa.BigInteger, nullable=False, index=True),
     sa.Column("transaction_hash", sa.String(66), nullable=False),
 )
 
@@ -60,7 +60,7 @@ CLOSURES = sa.Table(
     "closures",
     METADATA,
     sa.Column("order_hash", sa.String(66), primary_key=True),
-    sa.Column("block_number", sa.BigInteger, nullable=False),
+    sa.Column("block_number", sa.BigInteger, nullable=False, index=True),
     sa.Column("transaction_hash", sa.String(66), nullable=False),
 )
 

@@ -59,6 +59,8 @@ def upgrade() -> None:
         sa.Column("block_number", sa.BigInteger, nullable=False),
         sa.Column("transaction_hash", sa.String(66), nullable=False),
     )
+    for table in ("deals", "closures"):
+        op.create_index(f"ix_{table}_block_number", table, ["block_number"])
     op.create_table(
         "challenges",
         sa.Column("digest", sa.String(66), primary_key=True),
