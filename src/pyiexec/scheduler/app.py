@@ -52,4 +52,6 @@ def make_app(engine: Engine, channel: WorkerChannel, database: Database, *, abou
         exception_handlers=EXCEPTION_HANDLERS,
         cors_config=CORSConfig(allow_origins=["*"]),
         openapi_config=None,
+        # The process that hosts the service decides about logs.
+        logging_config=None,
     )

@@ -41,6 +41,7 @@ from pyiexec.scheduler.inbox import (
     WorkerLeft,
     WorkerSilent,
 )
+from pyiexec.scheduler.mailbox import Mailbox
 
 log = get_logger(__name__)
 
@@ -59,16 +60,16 @@ class LiveSession:
     """The frames one connection still has to carry."""
 
     def __init__(self) -> None:
-        self._in, self._out = anyio.create_memory_object_stream[bytes](BACKLOG)
+        self._frames: Mailbox[bytes] = Mailbox()
         self.ended = anyio.Event()
         self.reason = ""
 
     def send(self, frame: bytes) -> None:
         """Queue a frame; never waits. A connection that cannot keep up is ended."""
-        try:
-            self._in.send_nowait(frame)
-        except anyio.WouldBlock:
+        if len(self._frames) >= BACKLOG:
             self.close("the worker does not read what it is sent")
+        elif not self.ended.is_set():
+            self._frames.put(frame)
 
     def close(self, reason: str) -> None:
         """End the connection."""
@@ -77,8 +78,8 @@ class LiveSession:
 
     async def drain(self, send: Callable[[bytes], Awaitable[None]]) -> None:
         """Pass frames on until cancelled."""
-        with self._in, self._out:
-            async for frame in self._out:
+        while True:
+            for frame in await self._frames.take(BACKLOG):
                 await send(frame)
 
 

@@ -49,6 +49,7 @@ from pyiexec.scheduler.inbox import (
     WorkerSilent,
 )
 from pyiexec.scheduler.jobs import JobQueue, Tracked
+from pyiexec.scheduler.mailbox import Mailbox
 from pyiexec.scheduler.rules import Policy, decide, is_task_caused, replicas_missing, wake_at
 from pyiexec.scheduler.state import TaskState, new_task
 from pyiexec.scheduler.store import Changes, DealFacts, Stored
@@ -111,7 +112,7 @@ class Engine:
         self._policy = policy
         self._heartbeat_seconds = heartbeat_seconds
         self._chance = chance
-        self._inbox_in, self._inbox_out = anyio.create_memory_object_stream[Item](float("inf"))
+        self._inbox: Mailbox[Item] = Mailbox()
         self._deals = dict(stored.deals)
         self._unread = set(stored.unread)
         self._unknown: set[TaskId] = set()
@@ -132,7 +133,7 @@ class Engine:
 
     def post(self, item: Item) -> None:
         """Put something before the engine; never waits."""
-        self._inbox_in.send_nowait(item)
+        self._inbox.put(item)
 
     def find(self, task_id: TaskId) -> TaskState | None:
         """A task, if it is at hand."""
@@ -148,12 +149,8 @@ class Engine:
         ids = list(self.tasks)
         for start in range(0, len(ids), _READ_TOGETHER):
             self._read_chain(ids[start : start + _READ_TOGETHER])
-        with self._inbox_in, self._inbox_out:
-            while True:
-                items = [await self._inbox_out.receive()]
-                while len(items) < STEP_LIMIT and self._inbox_out.statistics().current_buffer_used:
-                    items.append(self._inbox_out.receive_nowait())
-                await self._step(items)
+        while True:
+            await self._step(await self._inbox.take(STEP_LIMIT))
 
     async def _step(self, items: Iterable[Item]) -> None:
         step = _Step()
@@ -221,7 +218,7 @@ class Engine:
 
     def _logs(self, item: LogsSeen, step: _Step) -> None:
         step.followed.append(item)
-        doubted: set[TaskId] = set()
+        doubted: set[TaskId] = set(self.tasks) if item.rewound else set()
         for raw in item.removed:
             match interpret(raw):
                 case DealNoticed(workerpool, deal_id) if workerpool == self._workerpool:

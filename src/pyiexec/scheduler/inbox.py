@@ -21,11 +21,14 @@ JobKey: TypeAlias = tuple[Hashable, ...]
 
 @dataclass(frozen=True, eq=False)
 class LogsSeen:
-    """Logs of the hub in order, and logs undone; `save` stores how far the chain has been read, in the same
-    transaction as their effects, after which `done` is set."""
+    """Logs of the hub in order, and logs undone because the chain was `rewound`, perhaps deeper than they reach.
+
+    `save` stores how far the chain has been read, in the same transaction as their effects, after which `done` is set.
+    """
 
     logs: Sequence[Mapping[str, Any]]
     removed: Sequence[Mapping[str, Any]] = ()
+    rewound: bool = False
     save: Callable[[sa.Connection], None] | None = None
     done: anyio.Event = field(default_factory=anyio.Event)
 

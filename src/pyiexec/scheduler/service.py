@@ -86,7 +86,7 @@ async def serve(
                 rpc,
                 feed,
                 addresses=[settings.hub],
-                topics=TOPICS,
+                topics=[TOPICS],
                 cursor=await database.read(lambda connection: load_cursor(connection, CURSOR)),
                 start_block=settings.start_block,
             )
@@ -171,7 +171,8 @@ async def _keep_hours(chain_time: ChainTime, engine: Engine) -> None:
 async def _follow_chain(follower: LogFollower, engine: Engine) -> None:
     """Put the hub's logs before the engine, a batch at a time."""
     async for batch in follower.batches():
-        item = LogsSeen(batch.logs, batch.removed, partial(_save_cursor, batch.cursor))
+        save = partial(_save_cursor, batch.cursor)
+        item = LogsSeen(batch.logs, batch.removed, batch.rewound_to is not None, save)
         engine.post(item)
         await item.done.wait()
 

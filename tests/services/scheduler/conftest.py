@@ -1,0 +1,210 @@
+"""A chain with the whole marketplace on it, a content store, and schedulers to start and kill."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import anyio
+import anyio.abc
+import pytest
+from tests.services.scheduler.scripted import ScriptedWorker
+
+from pyiexec.chain import calls, registries, token
+from pyiexec.chain.anvil import Anvil, AnvilOptions
+from pyiexec.chain.hub import EVENTS, Hub
+from pyiexec.chain.rpc import JsonRpc
+from pyiexec.chain.sending import Call, send_all
+from pyiexec.devnet import roles
+from pyiexec.devnet.provision import Provision, provision
+from pyiexec.protocol.deals import Deal
+from pyiexec.protocol.eip712 import Domain, order_hash
+from pyiexec.protocol.orders import NO_DATASET, AppOrder, Order, RequestOrder, WorkerpoolOrder
+from pyiexec.protocol.primitives import NULL_ADDRESS, Address, DealId, TaskId, bytes32, to_bytes, to_hex
+from pyiexec.protocol.tasks import TaskStatus
+from pyiexec.results.service import serve as serve_results
+from pyiexec.results.settings import ResultsSettings
+from pyiexec.scheduler.service import serve
+from pyiexec.scheduler.settings import SchedulerSettings
+from pyiexec.storage.client import ContentClient
+
+WORKERS = 7
+HEARTBEAT = 0.2
+#: Category of an hour's order, and the one whose deadlines pass within a test.
+LONG, SHORT = 0, 5
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Net:
+    """Everything but the scheduler."""
+
+    def __init__(self, rpc: JsonRpc, url: str, provisioned: Provision, content: ContentClient, path: Path) -> None:
+        self.rpc = rpc
+        self.url = url
+        self.hub = Hub(rpc, provisioned.manifest.hub)
+        self.manifest = provisioned.manifest
+        self.workerpool = provisioned.workerpool
+        self.content = content
+        self.path = path
+        self.app: Address = NULL_ADDRESS
+        self.workers = [
+            ScriptedWorker(roles.worker_account(number), rpc=rpc, hub=self.hub.address, content=content)
+            for number in range(1, WORKERS + 1)
+        ]
+        self._salts = itertools.count(1)
+
+    def settings(self, **changes: Any) -> SchedulerSettings:
+        key = self.path / "pool.key"
+        key.write_text(to_hex(roles.account(roles.POOL_MANAGER).secret))
+        key.chmod(0o600)
+        values: dict[str, Any] = {
+            "key_file": key,
+            "rpc_url": self.url,
+            "hub": self.hub.address,
+            "workerpool": self.workerpool,
+            "gateway_url": self.content.gateway_url,
+            "data_dir": self.path / "scheduler",
+            "heartbeat_seconds": HEARTBEAT,
+            "patience_seconds": 1,
+        }
+        return SchedulerSettings(**values | changes)
+
+    @asynccontextmanager
+    async def scheduler(self, **changes: Any) -> AsyncIterator[str]:
+        """A running scheduler's URL; it is stopped at the end of the block."""
+        started, stop, urls = anyio.Event(), anyio.Event(), list[str]()
+
+        def ready(url: str) -> None:
+            urls.append(url)
+            started.set()
+
+        async with anyio.create_task_group() as group:
+            settings = self.settings(**changes)
+            group.start_soon(lambda: serve(settings, ready=ready, stop=stop))
+            with anyio.fail_after(20):
+                await started.wait()
+            try:
+                yield urls[0]
+            finally:
+                stop.set()
+
+    async def open_market(self) -> None:
+        provider = roles.account(roles.APP_PROVIDER)
+        registry = self.manifest.registries.app
+        data = registries.create_app(provider.address, "app", "DOCKER", b"/ipfs/x", bytes32(sha256(b"app").digest()))
+        created, *_ = await send_all(self.rpc, provider, [Call(registry, data)])
+        self.app = registries.created_asset(created, registry)
+        deposit = token.approve_and_call(self.hub.address, 1_000 * 10**9)
+        await send_all(self.rpc, roles.account(roles.REQUESTER), [Call(self.manifest.token, deposit)])
+
+    async def buy(self, *, trust: int = 1, volume: int = 1, category: int = LONG, callback: Address = NULL_ADDRESS) -> DealId:
+        """Match four orders."""
+        requester, manager = roles.account(roles.REQUESTER), roles.account(roles.POOL_MANAGER)
+        app = self._signed(AppOrder(app=self.app, appprice=1000, volume=volume, salt=self._salt()), roles.APP_PROVIDER)
+        pool = self._signed(
+            WorkerpoolOrder(
+                workerpool=self.workerpool,
+                workerpoolprice=1_000_000,
+                volume=volume,
+                category=category,
+                trust=trust,
+                salt=self._salt(),
+            ),
+            roles.POOL_MANAGER,
+        )
+        request = self._signed(
+            RequestOrder(
+                app=self.app,
+                appmaxprice=1000,
+                workerpool=self.workerpool,
+                workerpoolmaxprice=1_000_000,
+                requester=requester.address,
+                volume=volume,
+                category=category,
+                trust=trust,
+                callback=callback,
+                salt=self._salt(),
+            ),
+            roles.REQUESTER,
+        )
+        assert manager.address
+        match = calls.match_orders(app, NO_DATASET, pool, request)
+        receipt, *_ = await send_all(self.rpc, requester, [Call(self.hub.address, match, 2_000_000)])
+        notice = EVENTS["SchedulerNotice"]
+        log = next(entry for entry in receipt["logs"] if entry["topics"][0] == notice.topic)
+        return DealId(notice.decode(log)["dealid"])
+
+    def _salt(self) -> Any:
+        return bytes32(next(self._salts))
+
+    def _signed(self, order: Any, role: int) -> Any:
+        domain = Domain(self.manifest.chain_id, self.hub.address)
+        typed: Order = order
+        signature = roles.account(role).sign_digest(to_bytes(order_hash(typed, domain)))
+        import msgspec
+
+        return msgspec.structs.replace(order, sign=to_hex(signature))
+
+    async def tasks_of(self, deal_id: DealId) -> list[TaskId]:
+        deal: Deal = await self.hub.deal(deal_id)
+        return deal.task_ids(deal_id)
+
+    async def settled(self, deal_id: DealId, seconds: float = 30) -> list[TaskStatus]:
+        """What became of the tasks of a deal, once the chain has settled all."""
+        ids = await self.tasks_of(deal_id)
+        with anyio.fail_after(seconds):
+            while True:
+                found = [task.status for task in await self.hub.tasks(ids)]
+                if all(status in (TaskStatus.COMPLETED, TaskStatus.FAILED) for status in found):
+                    return found
+                await anyio.sleep(0.02)
+
+
+async def shown(url: str, path: str) -> Any:
+    """The JSON of a GET."""
+    async with aiohttp.ClientSession() as session, session.get(url + path) as response:
+        return await response.json()
+
+
+async def until_shown(url: str, path: str, condition: Any, seconds: float = 20) -> Any:
+    """The JSON of a GET once it fulfils a condition."""
+    found: Any = None
+    with anyio.move_on_after(seconds):
+        while True:
+            found = await shown(url, path)
+            if condition(found):
+                return found
+            await anyio.sleep(0.03)
+    raise AssertionError(f"{path} stayed {found}")
+
+
+@pytest.fixture
+async def net(tmp_path: Path) -> AsyncIterator[Net]:
+    started, urls = anyio.Event(), list[str]()
+    stop = anyio.Event()
+
+    def ready(url: str) -> None:
+        urls.append(url)
+        started.set()
+
+    async with Anvil(AnvilOptions()) as anvil, JsonRpc(anvil.url) as rpc, anyio.create_task_group() as group:
+        store = ResultsSettings(directory=str(tmp_path / "content"))
+        group.start_soon(lambda: serve_results(store, ready=ready, stop=stop))
+        signers = [roles.worker_account(number) for number in range(1, WORKERS + 1)]
+        provisioned = await provision(rpc, signers, category_seconds=2)
+        with anyio.fail_after(20):
+            await started.wait()
+        async with ContentClient(urls[0]) as content:
+            network = Net(rpc, anvil.url, provisioned, content, tmp_path)
+            await network.open_market()
+            yield network
+        stop.set()
