@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -24,6 +24,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, WebSocketException
 
 from pyiexec.chain.rpc import JsonRpc
+from pyiexec.chain.running import Running
 from pyiexec.foundation.clock import Clock, SystemClock
 from pyiexec.foundation.logs import get_logger
 from pyiexec.protocol.errors import IexecError
@@ -137,7 +138,7 @@ class Subscription:
             await self._arrived.wait()
 
 
-class HeadFeed:
+class HeadFeed(Running):
     """New heads of one chain, for any number of readers.
 
     Start it with ``await group.start(feed.run)``, or use it as an asynchronous context manager.
@@ -162,19 +163,9 @@ class HeadFeed:
         self._jitter = jitter
         self._poll_seconds = poll_seconds
         self._readers: set[Subscription] = set()
-        self._stack = AsyncExitStack()
         self.newest: Head | None = None
         self.running = False
         self.connected = False
-
-    async def __aenter__(self) -> HeadFeed:
-        group = await self._stack.enter_async_context(anyio.create_task_group())
-        self._stack.callback(group.cancel_scope.cancel)
-        await group.start(self.run)
-        return self
-
-    async def __aexit__(self, *exception: Any) -> bool | None:
-        return await self._stack.__aexit__(*exception)
 
     @asynccontextmanager
     async def subscribe(self) -> AsyncIterator[Subscription]:

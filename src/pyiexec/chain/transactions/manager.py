@@ -7,9 +7,7 @@ the same record.
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any
 
 import anyio
 import anyio.abc
@@ -19,6 +17,7 @@ import sqlalchemy as sa
 from pyiexec.chain import gas as gas_rules
 from pyiexec.chain.heads import HeadFeed
 from pyiexec.chain.rpc import JsonRpc, RpcError
+from pyiexec.chain.running import Running
 from pyiexec.chain.signer import Signer
 from pyiexec.chain.transactions import queue
 from pyiexec.chain.transactions.delivery import Delivery
@@ -37,7 +36,7 @@ from pyiexec.protocol.primitives import Address, to_hex
 IN_FLIGHT = 64
 
 
-class TransactionManager:
+class TransactionManager(Running):
     """Sends the transactions of one account.
 
     Start it with ``await group.start(manager.run)``, or use it as an asynchronous context manager. An account should be
@@ -81,21 +80,11 @@ class TransactionManager:
             self._pricing,
             self._delivery,
         )
-        self._stack = AsyncExitStack()
 
     @property
     def address(self) -> Address:
         """The account."""
         return self._signer.address
-
-    async def __aenter__(self) -> TransactionManager:
-        group = await self._stack.enter_async_context(anyio.create_task_group())
-        self._stack.callback(group.cancel_scope.cancel)
-        await group.start(self.run)
-        return self
-
-    async def __aexit__(self, *exception: Any) -> bool | None:
-        return await self._stack.__aexit__(*exception)
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Send and watch until cancelled; takes up what an earlier process left as soon as the chain answers."""
