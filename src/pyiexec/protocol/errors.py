@@ -78,6 +78,7 @@ CATALOGUE: dict[str, Entry] = {
         "Check that the node runs and that its URL is right; `pyiexec status` shows both.", retry=True, http_status=503
     ),
     "CHANNEL_REFUSED": Entry("Ask the workerpool's manager to let the worker in.", retry=True, http_status=403),
+    "CLAIMED": Entry("The sponsor of the deal has its money back; order again.", http_status=409),
     "CONFIRMATION_NEEDED": Entry("Add --yes to go ahead without being asked."),
     "CONSENSUS_REACHED": Entry("Nothing: the task no longer needed this worker.", http_status=409),
     "CONTENT_MISMATCH": Entry(
@@ -100,6 +101,9 @@ CATALOGUE: dict[str, Entry] = {
     "DATASET_ORDER_MISSING": Entry("Ask the dataset's owner to publish an order.", http_status=404),
     "DATASET_UNKNOWN": Entry("Check the dataset's address.", http_status=404),
     "DEAL_UNKNOWN": Entry("Check the deal id and the network.", http_status=404),
+    "FINAL_DEADLINE_REACHED": Entry(
+        "Claim the refund with `pyiexec task claim`; choose a longer category next time.", http_status=409
+    ),
     "INPUT_NOT_HASHED": Entry("Give input files by URLs that name their content: .../ipfs/<cid>.", http_status=409),
     "INPUT_UNAVAILABLE": Entry("Check that the input file's URL answers.", retry=True, http_status=502),
     "INSUFFICIENT_FUNDS": Entry("Send native coin for gas to the account named.", http_status=409),
@@ -116,6 +120,11 @@ CATALOGUE: dict[str, Entry] = {
     "NOT_OWNER": Entry("Use the wallet of the owner.", http_status=403),
     "NO_CONSENSUS": Entry(
         "Claim the refund after the final deadline; ask for less trust or a pool with more workers.", http_status=409
+    ),
+    "NO_WORKER": Entry(
+        "Wait: the task goes on when a worker joins the pool; otherwise claim the refund after the final deadline.",
+        retry=True,
+        http_status=503,
     ),
     "ORDER_CONSUMED": Entry("Sign a new order: all of this one was matched, or it was closed.", http_status=403),
     "ORDER_MISMATCH": Entry("Change the order named so that the four fit together.", http_status=409),
@@ -172,6 +181,11 @@ CATALOGUE: dict[str, Entry] = {
         "Lower trust or volume, choose another category, or wait for a pool to publish.", retry=True, http_status=404
     ),
     "WORKERPOOL_UNKNOWN": Entry("Check the workerpool's address.", http_status=404),
+    "WORKERS_FAILED": Entry(
+        "Read why each worker failed; claim the refund after the final deadline and choose another pool.", http_status=409
+    ),
+    "WORKER_FORGOT": Entry("Nothing: another worker was given the task. Keep a worker's data folder.", http_status=409),
+    "WORKER_REFUSED": Entry("Ask the manager of the workerpool to let this worker in.", http_status=403),
     "WRONG_PASSWORD": Entry("Give the password the keystore file was made with.", http_status=403),
     "WRONG_WORKERPOOL": Entry("Check workerpool, hub and scheduler_url in the worker's settings.", http_status=409),
 }
