@@ -182,7 +182,8 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "WORKERPOOL_UNKNOWN": Entry("Check the workerpool's address.", http_status=404),
     "WORKERS_FAILED": Entry(
-        "Read why each worker failed; claim the refund after the final deadline and choose another pool.", http_status=409
+        "Read why each worker failed; claim the refund after the final deadline and choose another pool.",
+        http_status=409,
     ),
     "WORKER_FORGOT": Entry("Nothing: another worker was given the task. Keep a worker's data folder.", http_status=409),
     "WORKER_REFUSED": Entry("Ask the manager of the workerpool to let this worker in.", http_status=403),
