@@ -28,6 +28,13 @@ def configure_logging(*, level: str = "info", json: bool = True, file: Path | No
     """
     stream: TextIO = file.open("a", buffering=1) if file else sys.stderr
     renderer: Any = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=False)
+    _configure(stream, level, renderer, json=json)
+    structlog.contextvars.clear_contextvars()
+    if service:
+        structlog.contextvars.bind_contextvars(service=service)
+
+
+def _configure(stream: TextIO, level: str, renderer: Any, *, json: bool) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -40,6 +47,8 @@ def configure_logging(*, level: str = "info", json: bool = True, file: Path | No
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
-    structlog.contextvars.clear_contextvars()
-    if service:
-        structlog.contextvars.bind_contextvars(service=service)
+
+
+# A program that uses the library without setting up logs hears of trouble alone, and not on its standard output.
+if not structlog.is_configured():
+    _configure(sys.stderr, "warning", structlog.dev.ConsoleRenderer(colors=False), json=False)

@@ -68,6 +68,8 @@ def create_app(database: Database, desk: Desk, chain_id: int) -> Litestar:
         ),
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=None,
+        # The process that hosts the service decides about logs.
+        logging_config=None,
     )
 
 

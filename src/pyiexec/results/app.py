@@ -77,6 +77,8 @@ def create_app(store: ContentStore, max_upload_bytes: int) -> Litestar:
             expose_headers=["content-length", "etag"],
         ),
         openapi_config=None,
+        # The process that hosts the service decides about logs.
+        logging_config=None,
     )
 
 
