@@ -6,10 +6,10 @@ from which its CID follows, so a chunk in the middle can be verified without rea
 
 ::
 
-    files/ab/ab12…          content, named by the SHA-256 of its root block
-    files/ab/ab12….leaves   SHA-256 of each leaf block, 32 bytes each, when there are several
-    raw/cd34…               link from the SHA-256 of a small file's plain bytes to its content
-    incoming/               uploads under way
+    files/ab12…          content, named by the SHA-256 of its root block
+    files/ab12….leaves   SHA-256 of each leaf block, 32 bytes each, when there are several
+    raw/cd34…            link from the SHA-256 of a small file's plain bytes to its content
+    incoming/            uploads under way
 """
 
 from __future__ import annotations
@@ -146,8 +146,7 @@ class ContentStore:
             leftover.unlink(missing_ok=True)
 
     def _path(self, digest: bytes) -> Path:
-        name = digest.hex()
-        return self._files / name[:2] / name
+        return self._files / digest.hex()
 
     def _put_whole(self, data: bytes, max_bytes: int | None) -> Stored:
         upload = _Upload(self, max_bytes)
@@ -187,9 +186,10 @@ class ContentStore:
     def _install(self, content: Path, root: Node, leaves: list[bytes], plain: bytes | None) -> None:
         """Move a finished upload to its place; its presence there is what makes it stored."""
         path = self._path(root.digest)
-        if not path.parent.exists():
-            path.parent.mkdir(exist_ok=True)
-            _sync_directory(self._files)
+        if plain is not None:
+            # Not made durable on its own: after a power failure it may be missing until the file is stored again.
+            with contextlib.suppress(FileExistsError):
+                (self._raw / plain.hex()).symlink_to(Path("../files") / path.name)
         if len(leaves) > 1:
             beside = content.with_suffix(".leaves")
             with beside.open("wb") as file:
@@ -198,11 +198,7 @@ class ContentStore:
                 os.fsync(file.fileno())
             beside.replace(path.with_suffix(".leaves"))
         content.replace(path)
-        _sync_directory(path.parent)
-        if plain is not None:
-            with contextlib.suppress(FileExistsError):
-                (self._raw / plain.hex()).symlink_to(Path("../files") / path.parent.name / path.name)
-                _sync_directory(self._raw)
+        _sync_directory(self._files)
 
 
 class _Located(NamedTuple):
