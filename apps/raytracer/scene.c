@@ -7,6 +7,7 @@
 
 #define MAX_LINE 512
 #define MAX_WORDS 24
+#define MAX_CLUSTER 3
 
 static int numbers(char **words, int count, double *values)
 {
@@ -93,6 +94,43 @@ static const char *read_words(Scene *scene, char **words, int count)
     return NULL;
 }
 
+static double along(Vector v, int axis) { return axis == 0 ? v.x : axis == 1 ? v.y : v.z; }
+
+static double larger(double a, double b) { return a > b ? a : b; }
+
+/* Cut the spheres from `first` to before `end` in two halves along their longest extent, until few are left. */
+static void cluster(Scene *scene, int first, int end)
+{
+    Sphere *spheres = scene->spheres;
+    Vector low = spheres[first].centre, high = low;
+    for (int i = first; i < end; i++) {
+        Vector c = spheres[i].centre;
+        low = vector(-larger(-low.x, -c.x), -larger(-low.y, -c.y), -larger(-low.z, -c.z));
+        high = vector(larger(high.x, c.x), larger(high.y, c.y), larger(high.z, c.z));
+    }
+    Vector size = subtract(high, low);
+    if (end - first <= MAX_CLUSTER) {
+        Cluster found = {scale(add(low, high), 0.5), 0, first, end};
+        for (int i = first; i < end; i++) {
+            Vector to = subtract(spheres[i].centre, found.centre);
+            found.radius = larger(found.radius, square_root(dot(to, to)) + spheres[i].radius);
+        }
+        found.radius *= 1.000001; /* roundings must not let a ray slip by */
+        scene->clusters[scene->cluster_count++] = found;
+        return;
+    }
+    int axis = size.x >= size.y && size.x >= size.z ? 0 : size.y >= size.z ? 1 : 2;
+    for (int i = first + 1; i < end; i++) {
+        Sphere moved = spheres[i];
+        int at = i;
+        for (; at > first && along(spheres[at - 1].centre, axis) > along(moved.centre, axis); at--)
+            spheres[at] = spheres[at - 1];
+        spheres[at] = moved;
+    }
+    cluster(scene, first, (first + end) / 2);
+    cluster(scene, (first + end) / 2, end);
+}
+
 const char *read_scene(const char *path, Scene *scene, int *line)
 {
     char text[MAX_LINE];
@@ -124,5 +162,9 @@ const char *read_scene(const char *path, Scene *scene, int *line)
     if (scene->zoom == 0)
         return "there is no camera";
     Vector aside = cross(vector(0, 1, 0), subtract(scene->target, scene->eye));
-    return dot(aside, aside) > 0 ? NULL : "the camera looks straight up or down";
+    if (dot(aside, aside) == 0)
+        return "the camera looks straight up or down";
+    if (scene->sphere_count)
+        cluster(scene, 0, scene->sphere_count);
+    return NULL;
 }

@@ -23,6 +23,13 @@ typedef struct {
     const Material *material;
 } Sphere;
 
+/* Neighbouring spheres and a ball around them: a ray that misses the ball misses them all. */
+typedef struct {
+    Vector centre;
+    double radius;
+    int first, end;
+} Cluster;
+
 typedef struct {
     Vector eye, target;
     double zoom; /* distance of the picture from the eye, in picture heights */
@@ -36,6 +43,8 @@ typedef struct {
     int material_count;
     Sphere spheres[MAX_SPHERES];
     int sphere_count;
+    Cluster clusters[MAX_SPHERES];
+    int cluster_count;
 } Scene;
 
 /* Read a scene. Returns NULL, or what is wrong with the file; *line is then the line where. */

@@ -38,6 +38,13 @@ static double roll(Dice *dice)
     return word * (1.0 / 4294967296.0);
 }
 
+static int misses(Vector centre, double radius, Ray ray)
+{
+    Vector to = subtract(centre, ray.from);
+    double middle = dot(to, ray.along), outside = dot(to, to) - radius * radius;
+    return outside > 0 && (middle < 0 || middle * middle < outside);
+}
+
 /* Distance along the ray to the sphere, or FAR. */
 static double reach(const Sphere *sphere, Ray ray)
 {
@@ -70,10 +77,15 @@ static int nearest(const Scene *scene, Ray ray, Hit *hit)
 {
     const Sphere *found = NULL;
     hit->distance = reach_floor(scene, ray);
-    for (int i = 0; i < scene->sphere_count; i++) {
-        double distance = reach(&scene->spheres[i], ray);
-        if (distance < hit->distance)
-            hit->distance = distance, found = &scene->spheres[i];
+    for (int c = 0; c < scene->cluster_count; c++) {
+        const Cluster *cluster = &scene->clusters[c];
+        if (misses(cluster->centre, cluster->radius, ray))
+            continue;
+        for (int i = cluster->first; i < cluster->end; i++) {
+            double distance = reach(&scene->spheres[i], ray);
+            if (distance < hit->distance)
+                hit->distance = distance, found = &scene->spheres[i];
+        }
     }
     if (hit->distance >= 1e6)
         return 0;
@@ -94,12 +106,17 @@ static int nearest(const Scene *scene, Ray ray, Hit *hit)
 static double passing(const Scene *scene, Ray ray, double distance)
 {
     double share = 1.0;
-    for (int i = 0; i < scene->sphere_count; i++)
-        if (reach(&scene->spheres[i], ray) < distance) {
-            if (scene->spheres[i].material->refraction == 0)
-                return 0;
-            share *= 0.75;
-        }
+    for (int c = 0; c < scene->cluster_count; c++) {
+        const Cluster *cluster = &scene->clusters[c];
+        if (misses(cluster->centre, cluster->radius, ray))
+            continue;
+        for (int i = cluster->first; i < cluster->end; i++)
+            if (reach(&scene->spheres[i], ray) < distance) {
+                if (scene->spheres[i].material->refraction == 0)
+                    return 0;
+                share *= 0.75;
+            }
+    }
     return share;
 }
 
