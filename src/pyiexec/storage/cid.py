@@ -47,12 +47,6 @@ class Cid(NamedTuple):
         binary = bytes((1, self.codec)) + SHA2_256 + self.digest
         return "b" + base64.b32encode(binary).decode().rstrip("=").lower()
 
-    @property
-    def v0(self) -> Cid:
-        """The same dag-pb block under its version 0 name."""
-        assert self.codec == DAG_PB, "only dag-pb blocks have a version 0 name"
-        return Cid(0, DAG_PB, self.digest)
-
 
 def dag_pb_cid(digest: bytes) -> Cid:
     """The CIDv0 of the dag-pb block with that SHA-256."""
