@@ -116,6 +116,11 @@ def _reason_of_loss(worker: Address, task: TaskId, hashes: Mapping[tuple[TaskId,
     return "did not reveal what it voted for"
 
 
+def _task_of(rest: Sequence[HubEvent]) -> TaskId | None:
+    """The task that a movement belongs to: the hub names it after the movements it causes."""
+    return next((event.fields["taskid"] for event in rest if "taskid" in event.fields), None)
+
+
 def ledger(events: Sequence[HubEvent], tasks: Sequence[TaskId], deals: Sequence[str]) -> list[Line]:
     """The movements that the deals and their tasks caused, in the order of the chain.
 
@@ -138,7 +143,6 @@ def ledger(events: Sequence[HubEvent], tasks: Sequence[TaskId], deals: Sequence[
         if event.transaction in touched:
             by_transaction[event.transaction].append(event)
     for group in by_transaction.values():
-        task = next((event.fields["taskid"] for event in group if "taskid" in event.fields), None)
         names = {event.name for event in group}
         for event in group:
             fields = event.fields
@@ -147,9 +151,9 @@ def ledger(events: Sequence[HubEvent], tasks: Sequence[TaskId], deals: Sequence[
             elif event.name == "TaskConsensus":
                 consensus[fields["taskid"]] = fields["consensus"]
         faulty = {event.fields["worker"] for event in group if event.name == "FaultyContribution"}
-        for event in group:
+        for position, event in enumerate(group):
             fields = event.fields
-            about = fields.get("ref", task)
+            about = fields.get("ref") or _task_of(group[position:])
             match event.name:
                 case "Lock" if fields["owner"] != KITTY_ADDRESS:
                     staked = "TaskContribute" in names

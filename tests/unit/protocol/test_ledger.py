@@ -109,3 +109,19 @@ def test_a_claimed_task_gives_back_and_the_scheduler_pays_the_kitty() -> None:
         (KITTY_ADDRESS, Movement.EARNED),
     ]
     assert {line.reason for line in lines if line.account == ALICE} == {"claimed back"}
+
+
+def test_tasks_claimed_together_are_told_apart() -> None:
+    other = TaskId(bytes32(8))
+    events = [
+        event
+        for task in (TASK, other)
+        for event in (
+            amount("Unlock", ALICE, 100, "0xclaims"),
+            amount("Seize", BOB, 30, "0xclaims", ref=task),
+            amount("Unlock", EVE, 30, "0xclaims"),
+            HubEvent("TaskClaimed", {"taskid": task}, "0xclaims", 4),
+        )
+    ]
+    lines = ledger(events, [TASK, other], [])
+    assert [line.task_id for line in lines] == [TASK] * 3 + [other] * 3
