@@ -1,0 +1,207 @@
+"""Crashes, reorganisations, dropped and underpriced transactions, nodes that go away: nothing is lost or doubled."""
+
+import signal
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+
+from pyiexec.chain.anvil import Anvil, AnvilOptions
+from pyiexec.chain.heads import HeadFeed
+from pyiexec.chain.rpc import JsonRpc
+from pyiexec.chain.signer import Signer
+from pyiexec.chain.transactions import TransactionManager, TransactionStatus
+from pyiexec.foundation.database import Database
+
+from . import bell
+from .conftest import CHAIN_ID, OpenManager
+
+pytestmark = pytest.mark.anyio
+
+CRASHING = Path(__file__).with_name("crashing.py")
+BLOCKS_BY_HAND = AnvilOptions(block_time=600, mixed=False)
+
+
+async def rung(rpc: JsonRpc) -> list[int]:
+    logs = await rpc.call("eth_getLogs", {"address": bell.ADDRESS, "fromBlock": "0x0", "toBlock": "latest"})
+    return [bell.number_of(log) for log in logs]
+
+
+async def submit(manager: TransactionManager, number: int) -> object:
+    return await manager.submit("bell", str(number), bell.ADDRESS, bell.ring(number), gas=bell.GAS)
+
+
+async def run_until_killed(*arguments: object) -> int:
+    command = [sys.executable, str(CRASHING), *map(str, arguments)]
+    process = await anyio.run_process(command, check=False, stdout=None, stderr=None)
+    return process.returncode
+
+
+async def mined(rpc: JsonRpc, done: anyio.Event) -> None:
+    """Mine blocks until `done`, at a pace at which everybody keeps up."""
+    while not done.is_set():
+        await rpc.call("anvil_mine", "0x1")
+        with anyio.move_on_after(0.2):
+            await done.wait()
+
+
+class TestCrashes:
+    @pytest.mark.parametrize("where", ["before-send", "after-send"])
+    @pytest.mark.parametrize("at", [1, 7])
+    async def test_killed_while_sending_nothing_is_orphaned_or_doubled(
+        self, where: str, at: int, anvil: Anvil, rpc: JsonRpc, tmp_path: Path, open_manager: OpenManager
+    ) -> None:
+        file = tmp_path / "crash.db"
+        assert await run_until_killed(anvil.url, file, where, at, 20) == -signal.SIGKILL
+        assert await run_until_killed(anvil.url, file, "never", 0, 20) == 0
+        assert await rung(rpc) == list(range(20))
+
+    async def test_what_was_stored_is_sent_by_the_next_process_without_being_asked(
+        self, anvil: Anvil, rpc: JsonRpc, tmp_path: Path, signer: Signer, feed: HeadFeed
+    ) -> None:
+        from pyiexec.chain.transactions import MIGRATIONS
+
+        file = tmp_path / "crash.db"
+        assert await run_until_killed(anvil.url, file, "before-send", 1, 1) == -signal.SIGKILL
+        assert await rung(rpc) == []
+        database = await Database.open(f"sqlite:///{file}", [MIGRATIONS])
+        async with TransactionManager(rpc, signer, database, feed, chain_id=CHAIN_ID) as manager:
+            record = await manager.find("bell", "0")
+            assert record is not None
+            with anyio.fail_after(20):
+                await manager.wait(record)
+        await database.close()
+        assert await rung(rpc) == [0]
+
+    async def test_killed_again_and_again_it_still_gets_there(
+        self, anvil: Anvil, rpc: JsonRpc, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "crash.db"
+        for at in (3, 9, 2, 15):
+            where = "after-send" if at % 2 else "before-send"
+            await run_until_killed(anvil.url, file, where, at, 30)
+        assert await run_until_killed(anvil.url, file, "never", 0, 30) == 0
+        assert await rung(rpc) == list(range(30))
+
+
+class TestReorganisations:
+    @pytest.fixture
+    def options(self) -> AnvilOptions:
+        return AnvilOptions(block_time=600)
+
+    async def test_an_included_transaction_that_is_taken_back_is_pending_again(
+        self, rpc: JsonRpc, open_manager: OpenManager
+    ) -> None:
+        async with open_manager() as manager:
+            snapshot = await rpc.call("evm_snapshot")
+            record = await submit(manager, 1)
+            with anyio.fail_after(20):
+                first = await manager.wait(record)
+                assert await rpc.call("evm_revert", snapshot)
+                assert await rung(rpc) == []
+                done = anyio.Event()
+                async with anyio.create_task_group() as group:
+                    group.start_soon(mined, rpc, done)
+                    while await rung(rpc) != [1]:
+                        await anyio.sleep(0.05)
+                    # A second mined in the new branch shows that the account's nonce is right again.
+                    second = await manager.wait(await submit(manager, 2))
+                    done.set()
+            again = await manager.wait(record)
+            assert again.block_hash != first.block_hash
+            assert again.transaction_hash == first.transaction_hash
+            found = await manager.find("bell", "1")
+            assert found is not None
+            assert (found.status, found.block_hash) == (TransactionStatus.INCLUDED, again.block_hash)
+            assert second.succeeded
+        assert await rung(rpc) == [1, 2]
+
+    async def test_a_block_taken_back_while_the_process_was_down_is_noticed_at_the_start(
+        self, rpc: JsonRpc, open_manager: OpenManager
+    ) -> None:
+        snapshot = await rpc.call("evm_snapshot")
+        async with open_manager() as manager:
+            await manager.wait(await submit(manager, 1))
+        await rpc.call("evm_revert", snapshot)
+        async with open_manager() as manager:
+            with anyio.fail_after(20):
+                await manager.wait(await submit(manager, 2))
+                await manager.wait(await submit(manager, 1))
+        assert await rung(rpc) == [1, 2]
+
+
+class TestStuckTransactions:
+    @pytest.fixture
+    def options(self) -> AnvilOptions:
+        return BLOCKS_BY_HAND
+
+    async def test_dropped_transactions_are_sent_again(self, rpc: JsonRpc, open_manager: OpenManager) -> None:
+        async with open_manager() as manager:
+            records = [await submit(manager, number) for number in range(3)]
+            with anyio.fail_after(30):
+                while (await rpc.call("txpool_status"))["pending"] != "0x3":
+                    await anyio.sleep(0.02)
+                await rpc.call("anvil_dropAllTransactions")
+                done = anyio.Event()
+                async with anyio.create_task_group() as group:
+                    group.start_soon(mined, rpc, done)
+                    for record in records:
+                        await manager.wait(record)  # type: ignore[arg-type]
+                    done.set()
+        assert await rung(rpc) == [0, 1, 2]
+
+    async def test_an_offer_below_the_base_fee_is_raised(self, rpc: JsonRpc, open_manager: OpenManager) -> None:
+        async with open_manager() as manager:
+            record = await submit(manager, 0)
+            with anyio.fail_after(40):
+                while (await rpc.call("txpool_status"))["pending"] != "0x1":
+                    await anyio.sleep(0.02)
+                await rpc.call("anvil_setNextBlockBaseFeePerGas", hex(2000 * 10**9))
+                done = anyio.Event()
+                async with anyio.create_task_group() as group:
+                    group.start_soon(mined, rpc, done)
+                    receipt = await manager.wait(record)  # type: ignore[arg-type]
+                    done.set()
+            found = await manager.find("bell", "0")
+        assert found is not None
+        assert found.former_hashes
+        assert receipt.transaction_hash == found.hash
+        assert await rung(rpc) == [0]
+
+
+class TestNodesThatGoAway:
+    @pytest.fixture
+    def options(self, tmp_path: Path) -> AnvilOptions:
+        return AnvilOptions(state=tmp_path / "state.json")
+
+    async def test_submitted_while_the_node_is_down_it_is_sent_when_the_node_is_back(
+        self, anvil: Anvil, rpc: JsonRpc, open_manager: OpenManager
+    ) -> None:
+        async with open_manager() as manager:
+            await manager.wait(await submit(manager, 0))  # type: ignore[arg-type]
+            await anvil.stop()
+            record = await submit(manager, 1)
+            await anvil.start()
+            with anyio.fail_after(30):
+                await manager.wait(record)  # type: ignore[arg-type]
+        assert await rung(rpc) == [0, 1]
+
+    async def test_a_node_that_lost_its_last_blocks_is_given_them_again(
+        self, anvil: Anvil, rpc: JsonRpc, open_manager: OpenManager
+    ) -> None:
+        async with open_manager() as manager:
+            await manager.wait(await submit(manager, 0))  # type: ignore[arg-type]
+            await anvil.stop()  # it keeps the first
+            await anvil.start()
+            records = [await submit(manager, number) for number in range(1, 101)]
+            for record in records:
+                await manager.wait(record)  # type: ignore[arg-type]
+            anvil._process.kill()  # type: ignore[union-attr]  # it forgets the others
+            anvil._process.wait()  # type: ignore[union-attr]
+            await anvil.start()
+            with anyio.fail_after(60):
+                await manager.wait(await submit(manager, 101))  # type: ignore[arg-type]
+                while len(await rung(rpc)) < 102:
+                    await anyio.sleep(0.1)
+        assert await rung(rpc) == list(range(102))
