@@ -132,8 +132,8 @@ def decide(record: TaskRecord | None, event: Event) -> Decision:
     if record is None:
         return _unknown(event)
     if record.closed:
-        # A scheduler that asks again has lost what it was told.
-        return Decision(record, (_last(record),)) if isinstance(event, Command) else Decision(record)
+        # A scheduler that still wants something of it has lost what it was told.
+        return Decision(record, (_last(record),)) if isinstance(event, Reveal | Upload) else Decision(record)
     match event:
         case Reveal(consensus=consensus):
             return _agreed(record, consensus)

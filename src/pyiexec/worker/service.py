@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import fcntl
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
+import aiohttp
 import anyio
 
 from pyiexec.chain.heads import HeadFeed
@@ -22,7 +23,6 @@ from pyiexec.chain.transactions import MIGRATIONS as TRANSACTION_MIGRATIONS
 from pyiexec.chain.transactions import TransactionManager
 from pyiexec.foundation.clock import Clock, SystemClock
 from pyiexec.foundation.database import Database
-from pyiexec.foundation.http import Ready, http_session
 from pyiexec.foundation.logs import get_logger
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.messages import Capabilities
@@ -49,7 +49,7 @@ _START_PAUSE = 0.5
 
 async def serve(
     settings: WorkerSettings,
-    ready: Ready,
+    ready: Callable[[str], None],
     stop: anyio.Event,
     *,
     clock: Clock | None = None,
@@ -81,7 +81,7 @@ async def serve(
         stack.push_async_callback(database.close)
         identity = f"{signer.address} of {settings.workerpool} on chain {chain_id} hub {settings.hub}"
         journal = await open_journal(database, clock, identity)
-        session = await stack.enter_async_context(http_session(timeout=300.0))
+        session = await stack.enter_async_context(aiohttp.ClientSession())
         content = await stack.enter_async_context(ContentClient(settings.gateway_url))
         cache = ContentCache(
             settings.data_dir / "content",

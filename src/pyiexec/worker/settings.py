@@ -32,6 +32,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
         cache_bytes: kept of fetched apps and datasets.
         max_content_bytes: largest app, dataset or input file fetched.
         max_category_seconds: longest category it runs; 0 for any.
+        deal_patience_seconds: how long the worker's node may lag behind the scheduler's before a deal that it does not
+            know is refused.
         allow_unhashed_inputs: also fetch input files that no hash protects, from any URL. Workers may then honestly
             disagree, and a URL may point into the worker's own network.
         behaviour: honest, unless the network is being tested.
@@ -50,5 +52,6 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     cache_bytes: Annotated[int, Meta(ge=MEBIBYTE)] = 4096 * MEBIBYTE
     max_content_bytes: Annotated[int, Meta(ge=1)] = 1024 * MEBIBYTE
     max_category_seconds: Annotated[int, Meta(ge=0)] = 0
+    deal_patience_seconds: Annotated[float, Meta(ge=0)] = 15.0
     allow_unhashed_inputs: bool = False
     behaviour: Behaviour = "honest"

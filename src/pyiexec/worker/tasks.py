@@ -48,8 +48,6 @@ GAS_PER_CONTRIBUTOR = 20_000
 REVEAL_GAS = 200_000
 #: Seconds for which facts read before a run are still good when it ends; later they are read again.
 FACTS_GOOD_FOR = 1.0
-#: Seconds that a deal may be unknown to the node: the scheduler's node may be ahead of the worker's.
-DEAL_PATIENCE = 15.0
 #: Seconds between attempts at what may succeed later; the last one is repeated where giving up is worse.
 PAUSES = (0.1, 0.3, 1.0, 3.0)
 
@@ -284,7 +282,7 @@ class Tasks:
 
     async def _read_facts(self, record: TaskRecord) -> Facts:
         """The facts, once the node knows the deal."""
-        until = self._clock.monotonic() + DEAL_PATIENCE
+        until = self._clock.monotonic() + self._settings.deal_patience_seconds
         while (facts := await self._facts.read(record.authorization)).deal is None:
             left = until - self._clock.monotonic()
             try:
@@ -411,10 +409,10 @@ class Tasks:
         if not self._conduct.reveals and record.mode == "contribute":
             return
         try:
-            cid = await self._content.add(self._folder(task_id).archive)
+            archive = await anyio.to_thread.run_sync(self._folder(task_id).archive.read_bytes)
         except FileNotFoundError:
             raise IexecError("RESULT_LOST", "the archive of the result is gone from the disk") from None
-        self.apply(task_id, rules.Uploaded(f"/ipfs/{cid}"))
+        self.apply(task_id, rules.Uploaded(f"/ipfs/{await self._content.add(archive)}"))
 
     # --- the chain --------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from pyiexec.chain import calls, registries, token
 from pyiexec.chain.anvil import MNEMONIC, Anvil, AnvilOptions
-from pyiexec.chain.deployment import Manifest, deploy
+from pyiexec.chain.deployment import DEFAULT_CATEGORIES, Manifest, deploy, short_category
 from pyiexec.chain.hub import Hub
 from pyiexec.chain.mnemonic import derive
 from pyiexec.chain.rpc import JsonRpc
@@ -35,6 +35,8 @@ APPS = Path(__file__).parents[3] / "apps"
 POOL_PRICE = 1_000
 #: The category of a few seconds.
 SHORT = 5
+#: A category of one second, for apps that use up their time.
+BRIEF = 6
 
 
 class Network:
@@ -154,6 +156,10 @@ class Network:
     async def initialize(self, deal: DealId, indexes: Sequence[int] = (0,)) -> None:
         await self.send(self.owner, self.hub.address, calls.initialize_array([deal] * len(indexes), list(indexes)))
 
+    async def change_policy(self, worker_stake_ratio: int) -> None:
+        """What workers lock for each vote in deals to come, in percent of the pool's price."""
+        await self.send(self.owner, self.workerpool, registries.change_policy(worker_stake_ratio, 1))
+
     async def finalize(self, task: TaskId, link: bytes) -> None:
         await self.send(self.owner, self.hub.address, calls.finalize(task, link))
 
@@ -171,7 +177,7 @@ async def running_network(folder: Path) -> AsyncIterator[Network]:
     async with AsyncExitStack() as stack:
         anvil = await stack.enter_async_context(Anvil(AnvilOptions(block_time=1.0)))
         rpc = await stack.enter_async_context(JsonRpc(anvil.url))
-        manifest = await deploy(rpc, derive(MNEMONIC, 0))
+        manifest = await deploy(rpc, derive(MNEMONIC, 0), categories=(*DEFAULT_CATEGORIES, short_category(1)))
         urls: list[str] = []
         started, stop = anyio.Event(), anyio.Event()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -100,10 +100,15 @@ class ScriptedScheduler:
                 if report.task_id == task and report.status is status and worker in (None, sender)
             ]
 
-        try:
-            await self.until(lambda: bool(found()), timeout)
-        except TimeoutError:
-            raise AssertionError(f"{status} was not reported, only {self.statuses(task)}") from None
+        def ended() -> bool:
+            ends = {ReplicateStatus.FAILED, ReplicateStatus.ABORTED, ReplicateStatus.COMPLETED}
+            return bool(ends & set(self.statuses(task, worker)))
+
+        with suppress(TimeoutError):
+            await self.until(lambda: bool(found()) or (ended() and worker is not None), timeout)
+        if not found():
+            told = [(str(sent.status), sent.message) for _, sent in self.reports if sent.task_id == task]
+            raise AssertionError(f"{status} was not reported, only {told}")
         return found()[0]
 
     def statuses(self, task: TaskId, worker: Address | None = None) -> list[ReplicateStatus]:

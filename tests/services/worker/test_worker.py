@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import pytest
+import hashlib
+import time
 
+import pytest
+from msgspec.structs import replace
+
+from pyiexec.chain import calls
 from pyiexec.protocol import ids
-from pyiexec.protocol.messages import Complete, Reveal
+from pyiexec.protocol.messages import Abort, Complete, Reveal
 from pyiexec.protocol.params import DealParams
+from pyiexec.protocol.primitives import DealId, bytes32
 from pyiexec.protocol.replicates import ReplicateStatus as S
 from pyiexec.protocol.results import ResultLink, format_link, result_digest, unpack
-from pyiexec.protocol.tasks import TaskStatus
+from pyiexec.protocol.tasks import ContributionStatus, TaskStatus
 from pyiexec.storage.cid import parse_cid
+from pyiexec.storage.unixfs import file_cid
 
 from .conftest import StartWorker
-from .network import Network
+from .network import BRIEF, Network
 from .scripted import ScriptedScheduler
 
 pytestmark = pytest.mark.anyio
@@ -63,3 +70,217 @@ async def test_a_task_goes_from_assignment_to_completion(
         assert scheduler.statuses(task) == ALL
         assert (await network.hub.task(task)).status is TaskStatus.COMPLETED
         assert not list((settings.data_dir / "tasks").iterdir())
+
+
+async def test_a_single_worker_may_contribute_and_finalize_at_once(
+    network: Network, scheduler: ScriptedScheduler, start_worker: StartWorker
+) -> None:
+    me = network.workers[0].address
+    before = await network.hub.account(me)
+    deal = await network.deal(await network.app("noop/noop.wasm"))
+    await network.initialize(deal)
+    task = ids.task_id(deal, 0)
+    async with start_worker(0):
+        await scheduler.command(me, network.assign(deal, me, mode="contribute_and_finalize"))
+        done = await scheduler.report(task, S.CONTRIBUTE_AND_FINALIZE_DONE)
+        await scheduler.report(task, S.COMPLETED)
+    state = await network.hub.task(task)
+    assert state.status is TaskStatus.COMPLETED
+    assert state.results == link_to(done.location)
+    assert result_digest(await result_of(network, done.location)) == state.result_digest
+    assert (await network.hub.account(me)).stake > before.stake
+
+
+async def test_the_worker_reveals_on_its_own_when_the_chain_waits_for_it(
+    network: Network, scheduler: ScriptedScheduler, start_worker: StartWorker
+) -> None:
+    me = network.workers[0].address
+    deal = await network.deal(await network.app("noop/noop.wasm"))
+    await network.initialize(deal)
+    task = ids.task_id(deal, 0)
+    async with start_worker(0):
+        await scheduler.command(me, network.assign(deal, me))
+        uploaded = await scheduler.report(task, S.RESULT_UPLOADED)
+        await network.finalize(task, link_to(uploaded.location))
+        await scheduler.report(task, S.COMPLETED)
+        assert scheduler.statuses(task) == ALL
+
+
+async def test_an_assignment_may_come_before_the_task_is_initialized(
+    network: Network, scheduler: ScriptedScheduler, start_worker: StartWorker
+) -> None:
+    me = network.workers[0].address
+    deal = await network.deal(await network.app("noop/noop.wasm"))
+    task = ids.task_id(deal, 0)
+    async with start_worker(0):
+        await scheduler.command(me, network.assign(deal, me))
+        await scheduler.report(task, S.COMPUTED)
+        await network.initialize(deal)
+        await scheduler.report(task, S.CONTRIBUTED)
+
+
+async def test_inputs_and_datasets_are_found_by_hash(
+    network: Network, scheduler: ScriptedScheduler, start_worker: StartWorker
+) -> None:
+    me = network.workers[0].address
+    cid = await network.content.add(b"input one")
+    urls = (f"{network.gateway}/ipfs/{cid}", f"https://elsewhere.example/ipfs/{cid}")
+    dataset = await network.dataset(b"some data")
+    app = await network.app("faulty/determinism_probe.wasm")
+    deal = await network.deal(app, params=DealParams(iexec_input_files=urls), dataset=dataset)
+    await network.initialize(deal)
+    task = ids.task_id(deal, 0)
+    async with start_worker(0):
+        await scheduler.command(me, network.assign(deal, me, mode="contribute_and_finalize"))
+        done = await scheduler.report(task, S.CONTRIBUTE_AND_FINALIZE_DONE)
+    report = b"".join((await result_of(network, done.location)).values()).decode(errors="replace")
+    assert dataset in report
+    for url in urls:
+        assert hashlib.sha256(url.encode()).hexdigest() in report
+
+
+@pytest.mark.parametrize(
+    ("app", "cause"),
+    [
+        ("faulty/exits_3.wasm", "APP_EXITED_NON_ZERO"),
+        ("faulty/endless_loop.wasm", "APP_OUT_OF_FUEL or APP_TIMEOUT"),
+        ("faulty/eats_memory.wasm", "APP_OUT_OF_MEMORY"),
+        ("faulty/traps.wasm", "APP_TRAPPED"),
+        ("faulty/no_result.wasm", "APP_NO_RESULT"),
+        ("faulty/writes_too_much.wasm", "APP_OUTPUT_TOO_LARGE"),
+    ],
+)
+async def test_an_app_that_fails_is_explained_and_costs_no_stake(
+    network: Network, scheduler: ScriptedScheduler, start_worker: StartWorker, app: str, cause: str
+) -> None:
+    me = network.workers[0].address
+    deal = await network.deal(await network.app(app), category=BRIEF)
+    await network.initialize(deal)
+    task = ids.task_id(deal, 0)
+    locked = (await network.hub.account(me)).locked
+    async with start_worker(0) as settings:
+        await scheduler.command(me, network.assign(deal, me))
+        failure = await scheduler.report(task, S.FAILED)
+        assert failure.cause in cause.split(" or ")
+        assert failure.message
+        if cause == "APP_EXITED_NON_ZERO":
+            assert failure.exit_code == 3
+    assert (await network.hub.account(me)).locked == locked
+    assert (await network.hub.contribution(task, me)).status is ContributionStatus.UNSET
+    assert not list((settings.data_dir / "tasks").iterdir())
+
+
+async def test_what_is_not_what_the_chain_says_is_not_run(
+    network: Network, scheduler: ScriptedScheduler, start_worker: StartWorker
+) -> None:
+    me = network.workers[0].address
+    noop = await network.app("noop/noop.wasm")
+    missing = file_cid(b"nobody has this")
+    cases = {
+        "APP_CHECKSUM_MISMATCH": await network.deal(await network.app("noop/noop.wasm", checksum_=bytes32(1))),
+        "APP_NOT_HASHED": await network.deal(await network.app("noop/noop.wasm", multiaddr="docker.io/library/alpine")),
+        "APP_UNSUPPORTED": await network.deal(await network.app("raytracer/scene.txt")),
+        "CONTENT_NOT_FOUND": await network.deal(await network.app("noop/noop.wasm", multiaddr=f"/ipfs/{missing}")),
+        "DATASET_CHECKSUM_MISMATCH": await network.deal(
+            noop, dataset=await network.dataset(b"data", checksum_=bytes32(2))
+        ),
+        "INPUT_NOT_HASHED": await network.deal(
+            noop, params=DealParams(iexec_input_files=("https://example.com/picture.png",))
+        ),
+        "BAD_PARAMS": await network.deal(noop, params=DealParams(iexec_args="an open 'quotation")),
+        "DEAL_UNKNOWN": DealId(bytes32(12345)),
+    }
+    async with start_worker(0, slots=8, deal_patience_seconds=0.5):
+        for cause, deal in cases.items():
+            if cause != "DEAL_UNKNOWN":
+                await network.initialize(deal)
+            await scheduler.command(me, network.assign(deal, me))
+        for cause, deal in cases.items():
+            failure = await scheduler.report(ids.task_id(deal, 0), S.FAILED)
+            assert failure.cause == cause, failure.message
+
+
+async def test_an_authorization_by_anybody_but_the_pools_owner_is_refused(
+    network: Network, scheduler: ScriptedScheduler, start_worker: StartWorker
+) -> None:
+    me = network.workers[0].address
+    deal = await network.deal(await network.app("noop/noop.wasm"))
+    await network.initialize(deal)
+    good = network.assign(deal, me)
+    forged = network.requester.sign_message_hash(ids.authorization_hash(me, good.task_id))
+    async with start_worker(0):
+        await scheduler.command(
+            me, replace(good, authorization=replace(good.authorization, signature="0x" + forged.hex()))
+        )
+        assert (await scheduler.report(good.task_id, S.FAILED)).cause == "AUTHORIZATION_INVALID"
+        await scheduler.command(me, good)
+        await scheduler.report(good.task_id, S.CONTRIBUTED)
+
+
+async def test_a_worker_without_stake_says_so_before_it_computes(
+    network: Network, scheduler: ScriptedScheduler, start_worker: StartWorker
+) -> None:
+    poor = network.workers[1]
+    await network.send(poor, network.hub.address, calls.withdraw((await network.hub.account(poor.address)).stake))
+    app = await network.app("noop/noop.wasm")
+    await network.change_policy(30)
+    try:
+        deal = await network.deal(app)
+        await network.initialize(deal)
+        async with start_worker(1):
+            await scheduler.command(poor.address, network.assign(deal, poor.address))
+            assert (await scheduler.report(ids.task_id(deal, 0), S.FAILED)).cause == "STAKE_TOO_LOW"
+    finally:
+        await network.change_policy(0)
+
+
+async def test_abort_kills_a_running_sandbox_at_once(
+    network: Network, scheduler: ScriptedScheduler, start_worker: StartWorker
+) -> None:
+    me = network.workers[0].address
+    deal = await network.deal(await network.app("faulty/endless_loop.wasm"), category=0)
+    await network.initialize(deal)
+    task = ids.task_id(deal, 0)
+    async with start_worker(0) as settings:
+        await scheduler.command(me, network.assign(deal, me))
+        await scheduler.report(task, S.DATA_DOWNLOADED)
+        began = time.monotonic()
+        await scheduler.command(me, Abort(task_id=task, reason="not needed"))
+        assert (await scheduler.report(task, S.ABORTED)).message == "not needed"
+        assert time.monotonic() - began < 1
+        # The slot is free again.
+        other = await network.deal(await network.app("noop/noop.wasm"))
+        await network.initialize(other)
+        await scheduler.command(me, network.assign(other, me))
+        await scheduler.report(ids.task_id(other, 0), S.CONTRIBUTED, timeout=5)
+        assert [path.name for path in (settings.data_dir / "tasks").iterdir()] == [ids.task_id(other, 0)]
+
+
+async def test_a_cast_vote_is_kept_whatever_the_scheduler_wants(
+    network: Network, scheduler: ScriptedScheduler, start_worker: StartWorker
+) -> None:
+    me = network.workers[0].address
+    deal = await network.deal(await network.app("noop/noop.wasm"), trust=5)
+    await network.initialize(deal)
+    task = ids.task_id(deal, 0)
+    async with start_worker(0) as settings:
+        await scheduler.command(me, network.assign(deal, me))
+        await scheduler.report(task, S.CONTRIBUTED)
+        await scheduler.command(me, Abort(task_id=task, reason="forget it"))
+        await scheduler.command(me, Complete(task_id=task))
+        await scheduler.until(lambda: not scheduler.outbox[me])
+        assert (settings.data_dir / "tasks" / task / "result.zip").exists()
+        assert S.ABORTED not in scheduler.statuses(task)
+
+
+async def test_a_bag_is_worked_through_slot_by_slot(
+    network: Network, scheduler: ScriptedScheduler, start_worker: StartWorker
+) -> None:
+    me = network.workers[0].address
+    deal = await network.deal(await network.app("noop/noop.wasm"), volume=20)
+    await network.initialize(deal, range(20))
+    async with start_worker(0, slots=2):
+        for index in range(20):
+            await scheduler.command(me, network.assign(deal, me, index, mode="contribute_and_finalize"))
+        for index in range(20):
+            await scheduler.report(ids.task_id(deal, index), S.COMPLETED)
