@@ -305,15 +305,15 @@ async def test_more_runs_than_places_wait_without_losing_their_time(compiled: Pa
     await runtime.close()
 
 
-async def test_a_warm_run_of_the_smallest_app_takes_milliseconds(runtime: WasmRuntime, request_for: Requests) -> None:
+async def test_a_warm_run_of_the_smallest_app_costs_milliseconds(runtime: WasmRuntime, request_for: Requests) -> None:
     request = request_for("noop/noop")
     await runtime.run(request)
     times = []
     for _ in range(30):
-        before = time.perf_counter()
+        before = time.process_time()
         await runtime.run(request)
-        times.append(time.perf_counter() - before)
-    # 2 ms on an idle machine of 2.5 GHz; the best of many, because the tests share theirs.
+        times.append(time.process_time() - before)
+    # Of the processor, not the clock on the wall: other programs run beside the tests. 2 ms at 2.5 GHz.
     assert min(times) < 0.005
 
 
