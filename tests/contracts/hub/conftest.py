@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vyper.compiler.input_bundle import FilesystemInputBundle
+from vyper.compiler.phases import CompilerData
+from vyper.compiler.settings import OptimizationLevel, Settings, anchor_settings
 
-from pyiexec.protocol.primitives import Address
+from pyiexec.protocol.primitives import Address, bytes32, keccak256
 
 MOCKS = Path(__file__).parent / "mocks"
+SOURCES = Path(__file__).parents[3] / "contracts"
 
 
 @pytest.fixture
@@ -22,3 +26,49 @@ def mock(market: Any) -> Callable[..., Address]:
         return address
 
     return create
+
+
+def read_layout(name: str) -> dict[str, Any]:
+    """What `vyper -f layout` says of a contract of the hub."""
+    bundle = FilesystemInputBundle([SOURCES])
+    settings = Settings(optimize=OptimizationLevel.GAS, evm_version="cancun")
+    data = CompilerData(bundle.load_file(SOURCES / "hub" / f"{name}.vy"), bundle, settings=settings)
+    with anchor_settings(settings):
+        found: dict[str, Any] = data.storage_layout
+    return found
+
+
+@pytest.fixture(scope="session")
+def layout() -> dict[str, Any]:
+    """Slots of the hub's storage by variable."""
+    store: dict[str, Any] = read_layout("Diamond")["storage_layout"]["store"]
+    return store
+
+
+@pytest.fixture(scope="session")
+def layouts() -> dict[str, dict[str, Any]]:
+    """Layouts of all contracts of the hub by name."""
+    return {path.stem: read_layout(path.stem) for path in sorted((SOURCES / "hub").glob("*.vy"))}
+
+
+@pytest.fixture
+def write(market: Any, layout: dict[str, Any]) -> Callable[..., None]:
+    """Write a word of the hub's storage: a variable, its keys, and the new value or how it follows from the old."""
+
+    def put(
+        name: str,
+        *keys: Any,
+        value: int | None = None,
+        change: Callable[[int], int] | None = None,
+        offset: int = 0,
+    ) -> None:
+        slot: bytes = layout[name]["slot"].to_bytes(32, "big")
+        for key in keys:
+            word = key.to_bytes(32, "big") if isinstance(key, int) else bytes.fromhex(key[2:]).rjust(32, b"\0")
+            slot = keccak256(slot + word)
+        at = bytes32(int.from_bytes(slot, "big") + offset)
+        if change:
+            value = change(int(market.chain.ask("eth_getStorageAt", market.hub, at, "latest"), 16))
+        market.chain.ask("anvil_setStorageAt", market.hub, at, bytes32(value or 0))
+
+    return put
