@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
     into = options.into.resolve()
     with tempfile.TemporaryDirectory(prefix="pyiexec-apps-") as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
         caches = Path(folder)
-        digests = pool.map(lambda item: build(*item, into, caches), wanted.items())
+        digests = pool.map(lambda item: build(item[0], item[1], into, caches), wanted.items())
         for module, digest in zip(wanted, digests, strict=True):
             print(f"{digest}  {module}")
 
