@@ -54,7 +54,7 @@ class Computation:
         assert facts.app is not None
         params = parse_params(facts.deal.params)
         arguments = environment.split_arguments(params.iexec_args)
-        await anyio.to_thread.run_sync(folder.prepare)
+        folder.prepare()
         await self._staging.app(facts.app, folder)
         runtime = await self._runtime_for(facts, folder)
         advance(Advanced(ReplicateStatus.APP_DOWNLOADED))

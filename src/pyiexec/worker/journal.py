@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 import msgspec
 import sqlalchemy as sa
@@ -26,6 +27,8 @@ MIGRATIONS = Migrations("pyiexec.worker.migrations", "worker")
 
 #: Closed tasks remembered, so that a scheduler that asks again is answered.
 CLOSED_KEPT = 1024
+#: Seconds that changes may wait for others to be written with.
+LONGEST_WAIT = 0.05
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(TaskRecord)
@@ -36,6 +39,39 @@ class Report(msgspec.Struct, frozen=True):
 
     seq: int
     body: bytes
+
+
+@dataclass(slots=True)
+class _Unwritten:
+    """What memory holds and the disk does not: tasks (None for forgotten ones), reports, and the counters then."""
+
+    records: dict[TaskId, TaskRecord | None] = field(default_factory=dict)
+    reports: list[Report] = field(default_factory=list)
+    acknowledged: int = 0
+    received: int = 0
+    sent: int = 0
+
+    def write(self, connection: sa.Connection, now: float) -> None:
+        if self.records:
+            connection.execute(tables.tasks.delete().where(tables.tasks.c.task_id.in_(list(self.records))))
+        rows = [
+            {
+                "task_id": record.task_id,
+                "status": str(record.status),
+                "closed": record.closed,
+                "changed": now,
+                "record": _encoder.encode(record),
+            }
+            for record in self.records.values()
+            if record is not None
+        ]
+        if rows:
+            connection.execute(tables.tasks.insert(), rows)
+        if self.acknowledged:
+            connection.execute(tables.reports.delete().where(tables.reports.c.seq <= self.acknowledged))
+        if self.reports:
+            connection.execute(tables.reports.insert(), [{"seq": r.seq, "body": r.body} for r in self.reports])
+        connection.execute(tables.channel.update().values(received=self.received, sent=self.sent))
 
 
 class Journal:
@@ -57,6 +93,8 @@ class Journal:
         self.sent = 0
         self.committed = 0
         self._closed = 0
+        self._unwritten = _Unwritten()
+        self._timer: asyncio.TimerHandle | None = None
         self._writes: set[asyncio.Task[None]] = set()
         #: Called when reports became durable.
         self.on_reports: Callable[[], None] = lambda: None
@@ -98,49 +136,41 @@ class Journal:
         return (report for report in tuple(self._reports) if seq < report.seq <= self.committed)
 
     def change(
-        self, record: TaskRecord | None, reports: tuple[Progress, ...], *, received: int | None = None
-    ) -> asyncio.Task[None]:
+        self,
+        record: TaskRecord | None,
+        reports: tuple[Progress, ...],
+        *,
+        received: int | None = None,
+        may_wait: bool = False,
+    ) -> asyncio.Task[None] | None:
         """Record the outcome of an event: the task, the reports it makes and the command that brought it.
 
-        Memory changes at once; the task returned ends when the change is durable.
+        Memory changes at once; the task returned ends when the change is durable. With `may_wait` the change is worth
+        no write of its own: it goes with the next one, or after `LONGEST_WAIT`, and None is returned.
         """
         if record is not None:
             self._remember(record)
-        queued = []
         for report in reports:
             self.sent += 1
-            queued.append(Report(self.sent, encode_message(report)))
-        self._reports.extend(queued)
+            queued = Report(self.sent, encode_message(report))
+            self._reports.append(queued)
+            self._unwritten.reports.append(queued)
         if received is not None:
             self.received = received
-        forgotten = self._forget()
-        now, counters = self._clock.now(), {"received": self.received, "sent": self.sent}
+        self._forget()
+        if may_wait:
+            self._flush_later()
+            return None
+        return self._flush()
 
-        def write(connection: sa.Connection) -> None:
-            if record is not None:
-                _upsert(connection, record, now)
-            if queued:
-                connection.execute(tables.reports.insert(), [{"seq": r.seq, "body": r.body} for r in queued])
-            if queued or received is not None:
-                connection.execute(tables.channel.update().values(counters))
-            if forgotten:
-                connection.execute(tables.tasks.delete().where(tables.tasks.c.task_id.in_(forgotten)))
-
-        return self._enqueue(write, counters["sent"])
-
-    def acknowledged(self, seq: int) -> asyncio.Task[None] | None:
-        """The scheduler has kept every report up to `seq`; None when that was known."""
-        known = not self._reports or self._reports[0].seq > seq
+    def acknowledged(self, seq: int) -> None:
+        """The scheduler has kept every report up to `seq`."""
+        if not self._reports or self._reports[0].seq > seq:
+            return
         while self._reports and self._reports[0].seq <= seq:
             self._reports.popleft()
-        if known:
-            return None
-        delete = tables.reports.delete().where(tables.reports.c.seq <= seq)
-
-        def forget(connection: sa.Connection) -> None:
-            connection.execute(delete)
-
-        return self._enqueue(forget, 0)
+        self._unwritten.acknowledged = seq
+        self._flush_later()
 
     def skip_to(self, seq: int) -> None:
         """Number the next report above `seq`, which the scheduler has seen from an earlier life of this folder."""
@@ -151,22 +181,33 @@ class Journal:
         before = self._records.pop(record.task_id, None)
         self._closed += record.closed - (before.closed if before else False)
         self._records[record.task_id] = record
+        self._unwritten.records[record.task_id] = record
 
-    def _forget(self) -> list[TaskId]:
+    def _forget(self) -> None:
         if self._closed <= CLOSED_KEPT:
-            return []
+            return
         closed = [task_id for task_id, record in self._records.items() if record.closed]
-        forgotten = closed[: len(closed) - CLOSED_KEPT // 2]
-        for task_id in forgotten:
+        for task_id in closed[: len(closed) - CLOSED_KEPT // 2]:
             del self._records[task_id]
-        self._closed -= len(forgotten)
-        return forgotten
+            self._unwritten.records[task_id] = None
+            self._closed -= 1
 
-    def _enqueue(self, write: Callable[[sa.Connection], None], sent: int) -> asyncio.Task[None]:
+    def _flush_later(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(LONGEST_WAIT, self._flush)
+
+    def _flush(self) -> asyncio.Task[None]:
+        """Queue the write of all that is not written."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        unwritten, self._unwritten = self._unwritten, _Unwritten()
+        unwritten.received, unwritten.sent, now = self.received, self.sent, self._clock.now()
+
         async def run() -> None:
-            await self._database.write(write)
-            if sent > self.committed:
-                self.committed = sent
+            await self._database.write(lambda connection: unwritten.write(connection, now))
+            if unwritten.sent > self.committed:
+                self.committed = unwritten.sent
                 self.on_reports()
 
         # The loop starts tasks in the order they are made, so that the order of calls is the order of writes.
@@ -179,18 +220,6 @@ class Journal:
         self._writes.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self.on_failure(error)
-
-
-def _upsert(connection: sa.Connection, record: TaskRecord, now: float) -> None:
-    values = {
-        "status": str(record.status),
-        "closed": record.closed,
-        "changed": now,
-        "record": _encoder.encode(record),
-    }
-    known = tables.tasks.c.task_id == record.task_id
-    if connection.execute(tables.tasks.update().where(known).values(values)).rowcount == 0:
-        connection.execute(tables.tasks.insert().values(task_id=record.task_id, **values))
 
 
 async def open_journal(database: Database, clock: Clock, identity: str) -> Journal:

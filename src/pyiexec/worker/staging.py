@@ -39,7 +39,8 @@ class TaskFolder:
 
     def prepare(self) -> None:
         """Make the folder, without what an interrupted run left in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        if self.path.exists():
+            shutil.rmtree(self.path)
         self.inputs.mkdir(parents=True)
 
     def keep(self, archive: bytes) -> None:

@@ -148,7 +148,10 @@ class Tasks:
         written = None
         if decision.record is not before or decision.reports or received is not None:
             changed = decision.record if decision.record is not before else None
-            written = self._journal.change(changed, decision.reports, received=received)
+            # Steps on the way to a result are news, not promises: lost, they are taken again.
+            written = self._journal.change(
+                changed, decision.reports, received=received, may_wait=isinstance(event, rules.Advanced)
+            )
         after = decision.record
         if after is not None and (before is None or after.status is not before.status):
             log.info("task", task=task_id, status=str(after.status), cause=after.cause, message=after.message or None)

@@ -37,6 +37,11 @@ def progress(number: int) -> Progress:
     return Progress(task_id=task(number), status=ReplicateStatus.STARTED)
 
 
+async def durable(change: asyncio.Task[None] | None) -> None:
+    assert change is not None
+    await change
+
+
 class Life:
     """One life of a worker's channel: what a process holds between its start and its end."""
 
@@ -49,10 +54,10 @@ class Life:
         for seq, command in commands:
             assert isinstance(command, Complete)
             self.done.append(command.task_id)
-            await self.journal.change(None, (), received=seq)
+            await durable(self.journal.change(None, (), received=seq))
 
     async def report(self, number: int) -> None:
-        await self.journal.change(None, (progress(number),))
+        await durable(self.journal.change(None, (progress(number),)))
 
 
 @asynccontextmanager
