@@ -148,23 +148,26 @@ def _print_ledger(outcome: Outcome, names: dict[Address, str]) -> None:
     from pyiexec.protocol.ledger import Movement
     from pyiexec.protocol.units import format_rlc
 
-    tiles = {line.task_id: 0 for line in outcome.lines if line.task_id}
-    numbers = {task: number for number, task in enumerate(tiles)}
+    order = {task: number for number, task in enumerate(outcome.tasks)}
+    told = (Movement.PAID, Movement.EARNED, Movement.LOST)
     rows = [
         [
-            line.transaction[:18] + "…",
-            numbers.get(line.task_id, "") if line.task_id else "",
+            order[line.task_id],
             names.get(line.account, line.account),
             line.movement.value,
             format_rlc(line.amount),
             line.reason,
+            f"{line.transaction[:10]}…",
         ]
         for line in outcome.lines
-        if line.movement in (Movement.PAID, Movement.EARNED, Movement.LOST)
-        or (line.movement is Movement.UNLOCKED and line.reason == "claimed back")
+        if line.task_id and (line.movement in told or line.reason == "claimed back")
     ]
     click.echo("")
-    table("The ledger (in full, with locks, in ledger.json)", ["transaction", "task", "who", "", "amount", "why"], rows)
+    table(
+        "The ledger (in full, with locks and whole hashes, in ledger.json)",
+        ["tile", "who", "", "amount", "why", "transaction"],
+        rows,
+    )
 
 
 def _print_accounts(outcome: Outcome, names: dict[Address, str]) -> None:

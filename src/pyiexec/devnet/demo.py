@@ -94,6 +94,7 @@ class Outcome(msgspec.Struct, kw_only=True):
 
     Attributes:
         picture: the file, when all tiles were proved.
+        tasks: the bag, in its order.
         failed: tasks that ended without a result and were refunded.
         lines: the ledger.
         moments: seconds from the match to each event of each task.
@@ -101,6 +102,7 @@ class Outcome(msgspec.Struct, kw_only=True):
 
     execution: Execution
     price: int
+    tasks: Sequence[TaskId]
     lines: Sequence[Line]
     audit: Audit
     stages: dict[str, float]
@@ -185,6 +187,7 @@ async def buy_picture(
         )
         watch.lap("sign and match")
         final = await client.deals.final_deadline(await client.deals.show(execution.deal_ids[0]))
+        tasks = await client.task_ids(execution)
         matched = time.monotonic()
         moments: dict[str, list[float]] = {}
         statuses: dict[TaskId, TaskStatus] = {}
@@ -200,7 +203,7 @@ async def buy_picture(
                 await client.tasks.claim_deal(deal_id)
             watch.lap("claim the refund")
         else:
-            results = [await client.tasks.result(task) for task in await client.task_ids(execution)]
+            results = [await client.tasks.result(task) for task in tasks]
             picture = output / "picture.png"
             assemble(results, picture)
             watch.lap("download, check and draw")
@@ -210,6 +213,7 @@ async def buy_picture(
     return Outcome(
         execution=execution,
         price=quote.total,
+        tasks=tasks,
         lines=lines,
         audit=audit,
         stages=watch.stages,

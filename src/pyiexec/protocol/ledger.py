@@ -167,7 +167,7 @@ def ledger(events: Sequence[HubEvent], tasks: Sequence[TaskId], deals: Sequence[
                 case "Reward":
                     movement = Movement.EARNED
                     reason = "slashed stake, kept for good" if fields["owner"] == KITTY_ADDRESS else "reward"
-                case "Seize" if fields["owner"] in faulty:
+                case "Seize" if about and fields["owner"] in faulty:
                     won = consensus.get(about, "")
                     movement, reason = Movement.LOST, _reason_of_loss(fields["owner"], about, hashes, won)
                 case "Seize" if "TaskClaimed" in names:

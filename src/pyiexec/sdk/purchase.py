@@ -104,8 +104,7 @@ class Purchases:
             assert isinstance(order, WorkerpoolOrder), "the order book was asked for workerpool orders"
             if chosen is not None and order.category != chosen:
                 continue
-            request = self._request(app_order, order, 1, trust, tag, "")
-            if explain_mismatch(app_order, NO_DATASET, order, request):
+            if explain_mismatch(app_order, NO_DATASET, order, self._probe(app_order, order, trust, tag)):
                 continue
             chosen = order.category
             shares.append(Share(app_order, order, min(missing, offer.remaining)))
@@ -139,25 +138,21 @@ class Purchases:
         await Apps(self._at).show(app)
         raise IexecError("APP_ORDER_MISSING", f"the owner of {app} has published no order for {volume} tasks")
 
-    def _request(
-        self, app: AppOrder, pool: WorkerpoolOrder, volume: int, trust: int, tag: Bytes32, params: str
-    ) -> RequestOrder:
+    def _probe(self, app: AppOrder, pool: WorkerpoolOrder, trust: int, tag: Bytes32) -> RequestOrder:
+        """The request that these two would have to serve."""
         return RequestOrder(
             app=app.app,
             appmaxprice=app.appprice,
             workerpool=pool.workerpool,
             workerpoolmaxprice=pool.workerpoolprice,
             requester=self._at.address,
-            beneficiary=self._at.address,
-            volume=volume,
             tag=tag,
             category=pool.category,
             trust=trust,
-            params=params,
         )
 
     async def buy(self, quote: Quote, params: DealParams, *, max_price: int | None = None) -> Sequence[Match]:
-        """Sign one request order per share of the quote and match it: the price is locked from the user's stake.
+        """Sign a request order and match it with every share of the quote: the price is locked from the user's stake.
 
         Nothing is signed before the whole price is known to be within `max_price` and covered by the stake.
 
@@ -176,12 +171,24 @@ class Purchases:
                 f"the price is {format_rlc(quote.total)}, the free stake {format_rlc(balance.stake)}",
                 remedy=f"Deposit at least {missing}: `pyiexec account deposit '{missing}'`.",
             )
-        text = format_params(params)
-        matches = []
-        for share in quote.shares:
-            request = self._orders.sign(
-                self._request(share.app_order, share.workerpool_order, share.volume, quote.trust, quote.tag, text)
+        pools = {share.workerpool_order.workerpool for share in quote.shares}
+        request = self._orders.sign(
+            RequestOrder(
+                app=quote.app,
+                appmaxprice=max(share.app_order.appprice for share in quote.shares),
+                # Several pools serve one request, so that its tasks are numbered through.
+                workerpool=pools.pop() if len(pools) == 1 else NULL_ADDRESS,
+                workerpoolmaxprice=max(share.workerpool_order.workerpoolprice for share in quote.shares),
+                requester=self._at.address,
+                beneficiary=self._at.address,
+                volume=quote.volume,
+                tag=quote.tag,
+                category=quote.category,
+                trust=quote.trust,
+                params=format_params(params),
             )
-            match = await self._orders.match(share.app_order, NO_DATASET, share.workerpool_order, request)
-            matches.append(match)
-        return matches
+        )
+        return [
+            await self._orders.match(share.app_order, NO_DATASET, share.workerpool_order, request)
+            for share in quote.shares
+        ]

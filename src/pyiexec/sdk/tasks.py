@@ -12,7 +12,7 @@ from pyiexec.foundation.http import http_session
 from pyiexec.protocol.deadlines import deadlines
 from pyiexec.protocol.deals import Deal
 from pyiexec.protocol.errors import IexecError
-from pyiexec.protocol.primitives import DealId, ResultDigest, TaskId
+from pyiexec.protocol.primitives import DealId, ResultDigest, TaskId, keccak256
 from pyiexec.protocol.results import parse_link, result_digest, unpack
 from pyiexec.protocol.tasks import Task, TaskStatus
 from pyiexec.sdk.connection import Connection
@@ -20,6 +20,7 @@ from pyiexec.sdk.connection import Connection
 #: Results larger than this are refused, packed and unpacked (bytes, files).
 MAX_RESULT_BYTES = 256 << 20
 MAX_RESULT_FILES = 10_000
+_REVERTED = ("CONTRACT_REVERTED", "TRANSACTION_REVERTED")
 
 
 class TaskResult(msgspec.Struct, frozen=True):
@@ -121,24 +122,32 @@ class Tasks:
             IexecError: ``DEAL_UNKNOWN``; ``TASK_NOT_CLAIMABLE``.
         """
         deal: Deal = await self._at.hub.deal(deal_id)
+        timeref = (await self._at.hub.category(deal.category)).work_clock_time_ref
+        wait = deadlines(deal.start_time, timeref).final - await self._chain_time()
+        if wait > 0:
+            raise IexecError("TASK_NOT_CLAIMABLE", f"deal {deal_id} can be claimed in {wait} s", retry=True)
+        sent: list[str] = []
+        while call := await self._next_claim(deal_id, deal):
+            try:
+                receipt = await self._at.send(f"{deal_id}/{keccak256(call).hex()}", "claim", self._at.hub.address, call)
+            except IexecError as error:
+                # Anybody may claim, and a scheduler does it for its own pool: then there is less left to do.
+                if error.code not in _REVERTED or call == await self._next_claim(deal_id, deal):
+                    raise
+            else:
+                sent.append(receipt.transaction_hash)
+        return sent
+
+    async def _next_claim(self, deal_id: DealId, deal: Deal) -> bytes | None:
+        """Call data that claims what is unfinished of a deal past its final deadline; None when nothing is."""
         task_ids = deal.task_ids(deal_id)
         tasks = await self._at.hub.tasks(task_ids)
-        now = await self._chain_time()
-        unset = [i for i, task in zip(deal.indexes, tasks, strict=True) if task.status is TaskStatus.UNSET]
-        ready = [t for t, task in zip(task_ids, tasks, strict=True) if task.may_claim(now)]
-        timeref = (await self._at.hub.category(deal.category)).work_clock_time_ref
-        final = deadlines(deal.start_time, timeref).final
-        if final > now:
-            wait = final - now
-            raise IexecError("TASK_NOT_CLAIMABLE", f"deal {deal_id} can be claimed in {wait} s", retry=True)
-        hub, sent = self._at.hub.address, []
+        running = (TaskStatus.ACTIVE, TaskStatus.REVEALING)
+        ready = [task_id for task_id, task in zip(task_ids, tasks, strict=True) if task.status in running]
         if ready:
-            data = calls.claim_array(ready)
-            sent.append((await self._at.send(f"{deal_id}/{ready[0]}", "claim", hub, data)).transaction_hash)
-        if unset:
-            data = calls.initialize_and_claim_array([deal_id] * len(unset), unset)
-            sent.append((await self._at.send(f"{deal_id}/{unset[0]}", "claim", hub, data)).transaction_hash)
-        return sent
+            return calls.claim_array(ready)
+        unset = [i for i, task in zip(deal.indexes, tasks, strict=True) if task.status is TaskStatus.UNSET]
+        return calls.initialize_and_claim_array([deal_id] * len(unset), unset) if unset else None
 
     async def _chain_time(self) -> int:
         # A claim is judged by the block it is mined in, which is not older than the newest one, and on a live chain
