@@ -86,7 +86,9 @@ def test_a_part_killed_in_the_middle_of_the_bag_is_started_again_and_the_picture
     async def scenario() -> None:
         killed = 0
 
-        async with Network(NetworkOptions(directory=tmp_path / "network", workers=6, bad=1, seed=7)) as network:
+        async with Network(
+            NetworkOptions(directory=tmp_path / "network", workers=6, bad=1, seed=7, category_seconds=8)
+        ) as network:
             market = await open_market(network)
             before = network.pid(victim)
 

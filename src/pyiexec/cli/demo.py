@@ -52,7 +52,7 @@ async def demo(workers: int, bad: int, copycats: int, seed: int, output: Path, k
     if keep and scratch.exists():
         shutil.rmtree(scratch)
     options = NetworkOptions(
-        directory=scratch.absolute(), workers=workers, bad=bad, copycats=copycats, seed=seed, block_time=1.0
+        directory=scratch.absolute(), workers=workers, bad=bad, copycats=copycats, seed=seed, category_seconds=8
     )
 
     try:

@@ -173,7 +173,7 @@ def ledger(events: Sequence[HubEvent], tasks: Sequence[TaskId], deals: Sequence[
                 case "Seize" if "TaskClaimed" in names:
                     movement, reason = Movement.LOST, "the task was not completed in time"
                 case "Seize":
-                    movement, reason = Movement.PAID, "price of a proved result"
+                    movement, reason = Movement.PAID, "price of the result"
                 case _:
                     continue
             lines.append(
