@@ -172,6 +172,12 @@ class Journal:
         self._unwritten.acknowledged = seq
         self._flush_later()
 
+    async def close(self) -> None:
+        """Write what is not written; to be called before the database is closed, once nothing changes any more."""
+        if self._timer is not None:
+            self._flush()
+        await asyncio.gather(*self._writes, return_exceptions=True)
+
     def skip_to(self, seq: int) -> None:
         """Number the next report above `seq`, which the scheduler has seen from an earlier life of this folder."""
         if seq > self.sent:

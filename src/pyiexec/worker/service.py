@@ -81,6 +81,7 @@ async def serve(
         stack.push_async_callback(database.close)
         identity = f"{signer.address} of {settings.workerpool} on chain {chain_id} hub {settings.hub}"
         journal = await open_journal(database, clock, identity)
+        stack.push_async_callback(journal.close)
         session = await stack.enter_async_context(aiohttp.ClientSession())
         content = await stack.enter_async_context(ContentClient(settings.gateway_url))
         cache = ContentCache(

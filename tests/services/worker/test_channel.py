@@ -84,6 +84,7 @@ async def life(scheduler: ScriptedScheduler, folder: Path, identity: str = "me")
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
+            await journal.close()
     finally:
         await database.close()
 
