@@ -50,7 +50,7 @@ from pyiexec.scheduler.inbox import (
 )
 from pyiexec.scheduler.jobs import JobQueue, Tracked
 from pyiexec.scheduler.mailbox import Mailbox
-from pyiexec.scheduler.rules import Policy, decide, is_task_caused, replicas_missing, wake_at
+from pyiexec.scheduler.rules import Policy, decide, is_workers_own, replicas_missing, wake_at
 from pyiexec.scheduler.state import TaskState, new_task
 from pyiexec.scheduler.store import Changes, DealFacts, Stored
 from pyiexec.scheduler.timers import ChainTime, Timers
@@ -389,7 +389,7 @@ class Engine:
         state = self.find(report.task_id)
         if state is None or state.find(item.worker) is None:
             return
-        if report.status is ReplicateStatus.FAILED and not is_task_caused(report.cause):
+        if report.status is ReplicateStatus.FAILED and is_workers_own(report.cause):
             member.strikes += 1
         elif report.status is ReplicateStatus.COMPUTED:
             member.strikes = 0

@@ -25,7 +25,9 @@ from pyiexec.scheduler.state import Replicate, StatusChange, TaskState, Upload
 
 _S = ReplicateStatus
 #: Failures that lie in what was bought, not in the worker: every worker would meet them.
-_TASK_CAUSES = ("APP_", "DATASET_", "INPUT_")
+_TASK_CAUSES = ("APP_", "BAD_PARAMS", "BAD_RESULT", "CONTENT_", "DATASET_", "INPUT_", "TEE_")
+#: Ends that nobody is to blame for.
+_NOBODYS_FAULT = ("CONSENSUS_REACHED", "CONTRIBUTION_TIMEOUT", "TASK_ABORTED", "TASK_CLAIMED", "TASK_NOT_ACTIVE")
 #: Reported steps whose proof on chain is still to be seen; they count as votes to come.
 _UNPROVEN = (_S.CONTRIBUTED, _S.REVEALED, _S.RESULT_UPLOADED, _S.CONTRIBUTE_AND_FINALIZE_DONE)
 #: Steps in which a replicate occupies one of its worker's slots.
@@ -131,6 +133,11 @@ def wake_at(state: TaskState, now: int, policy: Policy) -> int | None:
 def is_task_caused(cause: str | None) -> bool:
     """Whether a failure with this code would meet every worker alike."""
     return cause is not None and cause.startswith(_TASK_CAUSES)
+
+
+def is_workers_own(cause: str | None) -> bool:
+    """Whether a failure with this code speaks against the worker."""
+    return not is_task_caused(cause) and cause not in _NOBODYS_FAULT
 
 
 def _overdue_at(replicate: Replicate, state: TaskState, policy: Policy) -> int:
@@ -359,6 +366,7 @@ __all__ = [
     "decide",
     "is_pending",
     "is_task_caused",
+    "is_workers_own",
     "occupies_slot",
     "replicas_missing",
     "wake_at",

@@ -106,7 +106,9 @@ class Net:
         deposit = token.approve_and_call(self.hub.address, 1_000 * 10**9)
         await send_all(self.rpc, roles.account(roles.REQUESTER), [Call(self.manifest.token, deposit)])
 
-    async def buy(self, *, trust: int = 1, volume: int = 1, category: int = LONG, callback: Address = NULL_ADDRESS) -> DealId:
+    async def buy(
+        self, *, trust: int = 1, volume: int = 1, category: int = LONG, callback: Address = NULL_ADDRESS
+    ) -> DealId:
         """Match four orders."""
         requester, manager = roles.account(roles.REQUESTER), roles.account(roles.POOL_MANAGER)
         app = self._signed(AppOrder(app=self.app, appprice=1000, volume=volume, salt=self._salt()), roles.APP_PROVIDER)

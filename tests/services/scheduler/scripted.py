@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from hashlib import sha256
 
 import anyio
+import anyio.abc
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -44,9 +46,7 @@ S = ReplicateStatus
 
 
 def archive(answer: bytes) -> bytes:
-    return pack(
-        {"computed.json": b'{"deterministic-output-path": "/iexec_out/result.txt"}', "result.txt": answer}
-    )
+    return pack({"computed.json": b'{"deterministic-output-path": "/iexec_out/result.txt"}', "result.txt": answer})
 
 
 def digest_of(answer: bytes) -> ResultDigest:
@@ -57,7 +57,14 @@ class ScriptedWorker:
     """A worker whose every step a test may replace by assigning to `on_assign`, `on_reveal`, `on_upload`."""
 
     def __init__(
-        self, signer: Signer, *, rpc: JsonRpc, hub: Address, content: ContentClient, answer: bytes = b"right", slots: int = 1
+        self,
+        signer: Signer,
+        *,
+        rpc: JsonRpc,
+        hub: Address,
+        content: ContentClient,
+        answer: bytes = b"right",
+        slots: int = 1,
     ) -> None:
         self.signer = signer
         self.address = signer.address
@@ -79,18 +86,23 @@ class ScriptedWorker:
         self.on_upload: Callable[[Upload], Awaitable[None]] = self.upload
         self._socket: ClientConnection | None = None
         self._scope: anyio.CancelScope | None = None
+        self._work: anyio.abc.TaskGroup
         self._chain = anyio.Lock()
 
     # --- connection -----------------------------------------------------------------------------------------------
 
     async def run(self, url: str, *, answer_commands: bool = True) -> None:
-        """Stay connected until cancelled or `stop`ped, whatever the scheduler does."""
-        with anyio.CancelScope() as self._scope:
+        """Stay connected until cancelled or `stop`ped, whatever the scheduler does.
+
+        Without `answer_commands` commands are heard and neither noted nor acknowledged.
+        """
+        async with anyio.create_task_group() as self._work:
+            self._scope = self._work.cancel_scope
             while True:
                 try:
                     async with connect(url.replace("http", "ws", 1) + "/v1/worker", proxy=None) as socket:
                         if not await self._log_in(socket):
-                            return
+                            self.stop()
                         await self._converse(socket, answer_commands)
                 except (OSError, ConnectionClosed, TimeoutError):
                     pass
@@ -132,10 +144,15 @@ class ScriptedWorker:
                     assert self.welcome is not None
                     await anyio.sleep(self.welcome.heartbeat_seconds)
                     if self.beats:
-                        await socket.send(encode_message(Ping()), text=True)
+                        with suppress(ConnectionClosed):
+                            await socket.send(encode_message(Ping()), text=True)
 
             group.start_soon(beat)
-            async for data in socket:
+            while True:
+                try:
+                    data = await socket.recv()
+                except ConnectionClosed:
+                    break
                 match decode_message(data):
                     case Ack(seq=seq):
                         self.acknowledged = max(self.acknowledged, seq)
@@ -143,11 +160,12 @@ class ScriptedWorker:
                         if seq <= self.received:
                             continue
                         assert not isinstance(body, Progress)
-                        self.received = seq
                         self.commands.append(body)
-                        await socket.send(encode_message(Ack(seq=seq)), text=True)
                         if answer_commands:
-                            group.start_soon(self._answer, body)
+                            self.received = seq
+                            await socket.send(encode_message(Ack(seq=seq)), text=True)
+                            # What was acknowledged goes on without the connection.
+                            self._work.start_soon(self._answer, body)
                 self._notify()
             group.cancel_scope.cancel()
 
@@ -181,7 +199,8 @@ class ScriptedWorker:
     async def report(self, task_id: TaskId, status: ReplicateStatus, **fields: object) -> None:
         self.sent.append(Progress(task_id=task_id, status=status, **fields))  # type: ignore[arg-type]
         if self._socket is not None:
-            await self._socket.send(encode_message(Envelope(seq=len(self.sent), body=self.sent[-1])), text=True)
+            with suppress(ConnectionClosed):
+                await self._socket.send(encode_message(Envelope(seq=len(self.sent), body=self.sent[-1])), text=True)
 
     # --- honest work ----------------------------------------------------------------------------------------------
 
@@ -191,7 +210,8 @@ class ScriptedWorker:
             try:
                 await send_all(self.rpc, self.signer, [Call(self.hub, data, 2_000_000)])
             except IexecError as error:
-                assert error.code == "TRANSACTION_REVERTED", error
+                if error.code != "TRANSACTION_REVERTED":
+                    raise
                 return False
         return True
 
@@ -200,7 +220,7 @@ class ScriptedWorker:
 
         with anyio.fail_after(10):
             while (await Hub(self.rpc, self.hub).task(task_id)).status == 0:
-                await anyio.sleep(0.01)
+                await anyio.sleep(0.01)  # noqa: ASYNC110 - the chain gives no sign to this plain client
 
     async def compute(self, task_id: TaskId) -> None:
         for status in (S.STARTED, S.APP_DOWNLOADED, S.DATA_DOWNLOADED, S.COMPUTED):

@@ -6,10 +6,9 @@ import time
 
 import anyio
 import pytest
-from tests.services.scheduler.conftest import SHORT, Net, shown, until_shown
-from tests.services.scheduler.scripted import S, ScriptedWorker
+from tests.services.scheduler.conftest import Net, until_shown
 
-from pyiexec.protocol.messages import Assign, Complete, Reveal, Upload
+from pyiexec.protocol.messages import Assign, Complete
 from pyiexec.protocol.results import parse_link
 from pyiexec.protocol.tasks import TaskStatus
 
@@ -30,9 +29,7 @@ async def test_a_task_of_trust_one_is_contributed_and_finalized_by_one_worker(ne
         assert assign.mode == "contribute_and_finalize"
         await worker.command(Complete)
         (task_id,) = await net.tasks_of(deal)
-        task = await until_shown(
-            url, f"/tasks/{task_id}", lambda t: t["replicates"][0]["currentStatus"] == "COMPLETED"
-        )
+        task = await until_shown(url, f"/tasks/{task_id}", lambda t: t["replicates"][0]["currentStatus"] == "COMPLETED")
         assert task["currentStatus"] == "COMPLETED"
         assert [change["status"] for change in task["dateStatusList"]][-1] == "COMPLETED"
         group.cancel_scope.cancel()
