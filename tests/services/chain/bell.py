@@ -27,7 +27,16 @@ def _assemble() -> bytes:
     words.append((0x44, b"silence".ljust(32, b"\0")))
     stores = b"".join(_push(word) + _push(bytes([at])) + b"\x52" for at, word in words)
     # JUMPDEST … REVERT(0, 0x64)
-    return bytes.fromhex("36 15") + _push(bytes([refusal])) + b"\x57" + ringing + b"\x5b" + stores + _push(b"\x64") + bytes.fromhex("5f fd")
+    return (
+        bytes.fromhex("36 15")
+        + _push(bytes([refusal]))
+        + b"\x57"
+        + ringing
+        + b"\x5b"
+        + stores
+        + _push(b"\x64")
+        + bytes.fromhex("5f fd")
+    )
 
 
 async def hang(rpc: JsonRpc, address: Address = ADDRESS) -> Address:

@@ -12,8 +12,8 @@ import sys
 from typing import Any
 
 import anyio
-
 import bell
+
 from pyiexec.chain.anvil import MNEMONIC
 from pyiexec.chain.heads import HeadFeed
 from pyiexec.chain.mnemonic import derive

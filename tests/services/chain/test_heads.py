@@ -66,7 +66,9 @@ async def test_a_node_without_websockets_is_asked_once_a_second_at_most(anvil: A
     async def answer(request: web.Request) -> web.Response:
         body = await request.json()
         asked.append(body["method"])
-        return web.json_response({"jsonrpc": "2.0", "id": body["id"], "result": await rpc.call(body["method"], *body["params"])})
+        return web.json_response(
+            {"jsonrpc": "2.0", "id": body["id"], "result": await rpc.call(body["method"], *body["params"])}
+        )
 
     app = web.Application()
     app.router.add_post("/", answer)

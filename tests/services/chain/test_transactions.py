@@ -28,7 +28,7 @@ async def rung(rpc: JsonRpc) -> list[int]:
 async def ring(manager: TransactionManager, number: int, **given: object) -> int:
     arguments: dict[str, object] = {"gas": bell.GAS} | given
     with anyio.fail_after(30):
-        receipt = await manager.execute("bell", f"ring {number}", bell.ADDRESS, bell.ring(number), **arguments)  # type: ignore[arg-type]
+        receipt = await manager.execute("bell", f"ring {number}", bell.ADDRESS, bell.ring(number), **arguments)
     return receipt.block_number
 
 

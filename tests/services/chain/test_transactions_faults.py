@@ -2,6 +2,8 @@
 
 import signal
 import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -11,7 +13,7 @@ from pyiexec.chain.anvil import Anvil, AnvilOptions
 from pyiexec.chain.heads import HeadFeed
 from pyiexec.chain.rpc import JsonRpc
 from pyiexec.chain.signer import Signer
-from pyiexec.chain.transactions import TransactionManager, TransactionStatus
+from pyiexec.chain.transactions import MIGRATIONS, TransactionManager, TransactionRecord, TransactionStatus
 from pyiexec.foundation.database import Database
 
 from . import bell
@@ -28,7 +30,7 @@ async def rung(rpc: JsonRpc) -> list[int]:
     return [bell.number_of(log) for log in logs]
 
 
-async def submit(manager: TransactionManager, number: int) -> object:
+async def submit(manager: TransactionManager, number: int) -> TransactionRecord:
     return await manager.submit("bell", str(number), bell.ADDRESS, bell.ring(number), gas=bell.GAS)
 
 
@@ -46,6 +48,12 @@ async def mined(rpc: JsonRpc, done: anyio.Event) -> None:
             await done.wait()
 
 
+async def eventually(question: Callable[[], Awaitable[object]], answer: object) -> None:
+    """Ask until it is so; nobody is told when a node's pool or its past changes."""
+    while await question() != answer:
+        pass
+
+
 class TestCrashes:
     @pytest.mark.parametrize("where", ["before-send", "after-send"])
     @pytest.mark.parametrize("at", [1, 7])
@@ -60,8 +68,6 @@ class TestCrashes:
     async def test_what_was_stored_is_sent_by_the_next_process_without_being_asked(
         self, anvil: Anvil, rpc: JsonRpc, tmp_path: Path, signer: Signer, feed: HeadFeed
     ) -> None:
-        from pyiexec.chain.transactions import MIGRATIONS
-
         file = tmp_path / "crash.db"
         assert await run_until_killed(anvil.url, file, "before-send", 1, 1) == -signal.SIGKILL
         assert await rung(rpc) == []
@@ -74,9 +80,7 @@ class TestCrashes:
         await database.close()
         assert await rung(rpc) == [0]
 
-    async def test_killed_again_and_again_it_still_gets_there(
-        self, anvil: Anvil, rpc: JsonRpc, tmp_path: Path
-    ) -> None:
+    async def test_killed_again_and_again_it_still_gets_there(self, anvil: Anvil, rpc: JsonRpc, tmp_path: Path) -> None:
         file = tmp_path / "crash.db"
         for at in (3, 9, 2, 15):
             where = "after-send" if at % 2 else "before-send"
@@ -103,8 +107,7 @@ class TestReorganisations:
                 done = anyio.Event()
                 async with anyio.create_task_group() as group:
                     group.start_soon(mined, rpc, done)
-                    while await rung(rpc) != [1]:
-                        await anyio.sleep(0.05)
+                    await eventually(partial(rung, rpc), [1])
                     # A second mined in the new branch shows that the account's nonce is right again.
                     second = await manager.wait(await submit(manager, 2))
                     done.set()
@@ -140,14 +143,13 @@ class TestStuckTransactions:
         async with open_manager() as manager:
             records = [await submit(manager, number) for number in range(3)]
             with anyio.fail_after(30):
-                while (await rpc.call("txpool_status"))["pending"] != "0x3":
-                    await anyio.sleep(0.02)
+                await eventually(partial(rpc.call, "txpool_status"), {"pending": "0x3", "queued": "0x0"})
                 await rpc.call("anvil_dropAllTransactions")
                 done = anyio.Event()
                 async with anyio.create_task_group() as group:
                     group.start_soon(mined, rpc, done)
                     for record in records:
-                        await manager.wait(record)  # type: ignore[arg-type]
+                        await manager.wait(record)
                     done.set()
         assert await rung(rpc) == [0, 1, 2]
 
@@ -155,13 +157,12 @@ class TestStuckTransactions:
         async with open_manager() as manager:
             record = await submit(manager, 0)
             with anyio.fail_after(40):
-                while (await rpc.call("txpool_status"))["pending"] != "0x1":
-                    await anyio.sleep(0.02)
+                await eventually(partial(rpc.call, "txpool_status"), {"pending": "0x1", "queued": "0x0"})
                 await rpc.call("anvil_setNextBlockBaseFeePerGas", hex(2000 * 10**9))
                 done = anyio.Event()
                 async with anyio.create_task_group() as group:
                     group.start_soon(mined, rpc, done)
-                    receipt = await manager.wait(record)  # type: ignore[arg-type]
+                    receipt = await manager.wait(record)
                     done.set()
             found = await manager.find("bell", "0")
         assert found is not None
@@ -179,29 +180,27 @@ class TestNodesThatGoAway:
         self, anvil: Anvil, rpc: JsonRpc, open_manager: OpenManager
     ) -> None:
         async with open_manager() as manager:
-            await manager.wait(await submit(manager, 0))  # type: ignore[arg-type]
+            await manager.wait(await submit(manager, 0))
             await anvil.stop()
             record = await submit(manager, 1)
             await anvil.start()
             with anyio.fail_after(30):
-                await manager.wait(record)  # type: ignore[arg-type]
+                await manager.wait(record)
         assert await rung(rpc) == [0, 1]
 
     async def test_a_node_that_lost_its_last_blocks_is_given_them_again(
         self, anvil: Anvil, rpc: JsonRpc, open_manager: OpenManager
     ) -> None:
         async with open_manager() as manager:
-            await manager.wait(await submit(manager, 0))  # type: ignore[arg-type]
+            await manager.wait(await submit(manager, 0))
             await anvil.stop()  # it keeps the first
             await anvil.start()
             records = [await submit(manager, number) for number in range(1, 101)]
             for record in records:
-                await manager.wait(record)  # type: ignore[arg-type]
-            anvil._process.kill()  # type: ignore[union-attr]  # it forgets the others
-            anvil._process.wait()  # type: ignore[union-attr]
+                await manager.wait(record)
+            anvil._process.kill()  # it forgets the others
+            anvil._process.wait()
             await anvil.start()
             with anyio.fail_after(60):
-                await manager.wait(await submit(manager, 101))  # type: ignore[arg-type]
-                while len(await rung(rpc)) < 102:
-                    await anyio.sleep(0.1)
-        assert await rung(rpc) == list(range(102))
+                await manager.wait(await submit(manager, 101))
+                await eventually(partial(rung, rpc), list(range(102)))

@@ -68,17 +68,23 @@ WINDOW = 64
 def trimmed(all_marks: Iterable[Mark], newest: int) -> list[Mark]:
     """Marks worth keeping when the chain has come to block `newest`.
 
-    Beyond the window a mark stays, without logs, where it is further from its neighbour than a quarter of its age:
-    a few dozen reach back to the beginning, so that a node which lost much still finds a place to go on from.
+    Beyond the window the oldest mark of every stretch stays, without its logs; stretches are a quarter as long as they
+    are old. So a few dozen marks reach back to the beginning, and a node that lost much still finds a place to go on
+    from.
     """
     kept: list[Mark] = []
-    for mark in sorted(all_marks, key=lambda mark: mark.number, reverse=True):
+    stretches: set[tuple[int, int]] = set()
+    for mark in sorted(all_marks, key=lambda mark: mark.number):
         age = newest - mark.number
         if age < WINDOW:
             kept.append(mark)
-        elif not kept or kept[-1].number - mark.number >= age // 4:
+            continue
+        # Lengths are powers of two, so that two stretches become one as they grow older.
+        length = (age // WINDOW).bit_length() + 3
+        stretch = (length, mark.number >> length)
+        if stretch not in stretches:
+            stretches.add(stretch)
             kept.append(Mark(mark.number, mark.hash) if mark.logs else mark)
-    kept.reverse()
     return kept
 
 

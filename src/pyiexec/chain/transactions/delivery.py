@@ -59,7 +59,7 @@ class Delivery:
 
     def put(self, flight: Flight) -> None:
         """Have a pending flight sent as soon as its turn comes."""
-        if flight.nonce not in self._listed:
+        if flight.is_pending and flight.nonce not in self._listed:
             self._listed.add(flight.nonce)
             heapq.heappush(self._heap, flight.nonce)
             self._wake.set()
@@ -127,7 +127,7 @@ class Delivery:
             await self._rpc.call("eth_sendRawTransaction", to_hex(record.raw))
             flight.with_node, flight.rejections = True, 0
         except RpcError as error:
-            if flight.record.status is TransactionStatus.PENDING and flight.record.hash == record.hash:
+            if flight.is_pending and flight.record.hash == record.hash:
                 await self._on_refusal(flight, error)
 
     async def _on_refusal(self, flight: Flight, error: RpcError) -> None:
@@ -152,6 +152,8 @@ class Delivery:
     async def reprice(self, flight: Flight) -> None:
         """Offer more for the same nonce."""
         record = flight.record
+        if not flight.is_pending:
+            return
         assert record.fees is not None, "a pending transaction has an offer"
         fees = await self._pricing.raised(record.fees)
         if flight.record is not record:
@@ -164,14 +166,16 @@ class Delivery:
     async def renumber(self, flight: Flight) -> None:
         """Give a flight another nonce: its own was used by a transaction that is not ours."""
         fees = await self._pricing.offer()
+        if not flight.is_pending:
+            return
         former = flight.nonce
         nonce = self._nonces.exchange()
+        log.warning("another program used the account's nonce", account=flight.record.sender, nonce=former)
         flight.record = signed(self._signer, self._chain_id, flight.record, nonce, fees)
         flight.missed_at = None
-        log.warning("another program used the account's nonce", account=flight.record.sender, nonce=former)
-        await self._store(flight)
         del self._board.pending[former]
         self._board.pending[nonce] = flight
+        await self._store(flight)
         self.put(flight)
 
     async def _refuse(self, flight: Flight, error: IexecError) -> None:
@@ -179,7 +183,7 @@ class Delivery:
             found = await self._rpc.batch([("eth_getTransactionByHash", [known]) for known in flight.record.hashes])
             if any(found):
                 return
-        if self._board.pending.get(flight.nonce) is flight:
+        if flight.is_pending:
             nonce = flight.nonce
             await self._drop(flight, error)
             self._nonces.give_back(nonce)

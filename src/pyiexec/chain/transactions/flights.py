@@ -47,6 +47,11 @@ class Flight:
         assert self.record.nonce is not None, "a queued transaction has no nonce"
         return self.record.nonce
 
+    @property
+    def is_pending(self) -> bool:
+        """Whether it has a nonce and is in no block."""
+        return self.record.status is TransactionStatus.PENDING
+
     def change(self, **fields: object) -> TransactionRecord:
         """Replace fields of the record."""
         self.record = msgspec.structs.replace(self.record, **fields)

@@ -194,15 +194,18 @@ class Reconciler:
             if answer and answer.get("blockNumber")
         }
         probed = {flight.record.id for flight, _ in wanted}
+        # While the node was thinking, the delivery may have given up some.
+        pending = self._board.in_order()
         rest = [flight for flight in pending if flight.nonce < count and flight.record.id not in probed]
         if rest:
             found |= await self._receipts(rest)
+            pending = self._board.in_order()
         landed = [flight for flight in pending if flight.record.id in found]
         self._nonces.used_up_to(count)
         if landed:
             await self._land(landed, found)
         for flight in pending:
-            if flight.record.id not in found and flight.nonce < count:
+            if flight.is_pending and flight.record.id not in found and flight.nonce < count:
                 await self._on_missing(flight)
         await self._mind_gap(count)
 
@@ -211,7 +214,7 @@ class Reconciler:
         now = self._clock.monotonic()
         if flight.missed_at is None:
             flight.missed_at = now
-        elif now - flight.missed_at < STUCK_SECONDS or self._board.pending.get(flight.nonce) is not flight:
+        elif now - flight.missed_at < STUCK_SECONDS:
             return
         elif flight.record.object_id == self._account:
             await self._delivery.abandon(flight)
@@ -221,8 +224,7 @@ class Reconciler:
     async def _land(self, flights: Sequence[Flight], receipts: dict[int, Receipt]) -> None:
         for flight in flights:
             receipt = receipts[flight.record.id]
-            if self._board.pending.get(flight.nonce) is flight:
-                del self._board.pending[flight.nonce]
+            del self._board.pending[flight.nonce]
             status = TransactionStatus.INCLUDED if receipt.succeeded else TransactionStatus.REVERTED
             others = (*flight.record.former_hashes, flight.record.hash)
             flight.change(
