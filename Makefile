@@ -19,10 +19,16 @@ help: ## Show this list
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(STAMPS)/python: requirements/development.lock pyproject.toml | $(BIN)/python
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+$(STAMPS)/python: requirements/runtime.lock pyproject.toml | $(BIN)/python
 	@mkdir -p $(STAMPS)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/development.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PIP_INSTALL) --require-hashes -r requirements/runtime.lock
+	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(STAMPS)/development: requirements/development.lock $(STAMPS)/python
+	$(PIP_INSTALL) --require-hashes -r requirements/development.lock
 	@touch $@
 
 $(STAMPS)/contracts: $(STAMPS)/python $(CONTRACTS) contracts/compile.py
@@ -40,10 +46,10 @@ contracts: $(STAMPS)/contracts ## Compile the contracts
 demo: setup ## Run the main job: buy a picture, get it proved, paid and drawn
 	$(BIN)/pyiexec demo $(DEMO)
 
-apps: $(STAMPS)/python ## Rebuild the sample applications
+apps: $(STAMPS)/development ## Rebuild the sample applications
 	$(BIN)/python apps/build.py
 
-lint: $(STAMPS)/python ## Check style, types and layers
+lint: $(STAMPS)/development ## Check style, types and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -52,20 +58,23 @@ lint: $(STAMPS)/python ## Check style, types and layers
 test: setup lint ## Run all tests
 	$(BIN)/python -m pytest $(TESTS)
 
-format: $(STAMPS)/python ## Format the code
+format: $(STAMPS)/development ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-wheel: setup ## Build the wheel, compiled contracts included
+wheel: setup $(STAMPS)/development ## Build the wheel, compiled contracts included
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
 $(BENCHMARKS:%=bench-%): bench-%: setup ## (each) print a figure and its bar
 	$(BIN)/python benchmarks/$(subst -,_,$*).py
 
-lock: ## Pin what pyproject.toml allows, with hashes
-	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --group development --generate-hashes --no-header --no-emit-index-url \
-	  --python-version 3.11 --universal --output-file requirements/development.lock
+LOCK := $(BIN)/uv pip compile pyproject.toml --generate-hashes --no-header --no-emit-index-url --python-version 3.11 \
+  --universal --quiet
+
+lock: $(STAMPS)/python ## Pin what pyproject.toml allows, with hashes
+	$(PIP_INSTALL) uv
+	$(LOCK) --group build --output-file requirements/runtime.lock
+	$(LOCK) --group development --constraints requirements/runtime.lock --output-file requirements/development.lock
 
 clean: ## Delete what was built
 	rm -rf $(VENV) dist build demo-out src/pyiexec/chain/artifacts/*.json
