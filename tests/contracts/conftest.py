@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -233,7 +234,7 @@ class Market:
         accounts = [self.account(Address(account)) for account in everyone]
         pot = self.view("balanceOf", self.hub)
         frozen_matches = sum(frozen for _, frozen in accounts) == pot
-        return frozen_matches and sum(free for free, _ in accounts) + pot == self.view("totalSupply")
+        return bool(frozen_matches and sum(free for free, _ in accounts) + pot == self.view("totalSupply"))
 
     # --- orders ---------------------------------------------------------------------------------------------------
 
@@ -249,17 +250,18 @@ class Market:
 
     def app_order(self, **fields: Any) -> AppOrder:
         """The app's order, signed by its owner unless `sign` is given."""
-        order = AppOrder(**{"app": self.app, "appprice": APP_PRICE, "volume": 1000, "salt": self.salt()} | fields)
+        defaults: dict[str, Any] = {"app": self.app, "appprice": APP_PRICE, "volume": 1000, "salt": self.salt()}
+        order = AppOrder(**defaults | fields)
         return order if "sign" in fields else self.sign(order, self.app_owner)
 
     def dataset_order(self, **fields: Any) -> DatasetOrder:
-        defaults = {"dataset": self.dataset, "datasetprice": DATASET_PRICE, "volume": 1000, "salt": self.salt()}
-        order = DatasetOrder(**defaults | fields)
+        defaults: dict[str, Any] = {"dataset": self.dataset, "datasetprice": DATASET_PRICE, "volume": 1000}
+        order = DatasetOrder(**defaults | {"salt": self.salt()} | fields)
         return order if "sign" in fields else self.sign(order, self.dataset_owner)
 
     def workerpool_order(self, **fields: Any) -> WorkerpoolOrder:
-        defaults = {"workerpool": self.workerpool, "workerpoolprice": POOL_PRICE, "volume": 1000, "salt": self.salt()}
-        order = WorkerpoolOrder(**defaults | {"trust": 1 << 30} | fields)
+        defaults: dict[str, Any] = {"workerpool": self.workerpool, "workerpoolprice": POOL_PRICE, "volume": 1000}
+        order = WorkerpoolOrder(**defaults | {"trust": 1 << 30, "salt": self.salt()} | fields)
         return order if "sign" in fields else self.sign(order, self.scheduler)
 
     def request_order(self, **fields: Any) -> RequestOrder:
@@ -357,7 +359,13 @@ class Market:
         return self.send("reveal", task, self.digest(result), sender=worker, **options)
 
     def finalize(
-        self, task: TaskId, results: bytes = b"", callback: bytes = b"", *, sender: Address | None = None, **options: Any
+        self,
+        task: TaskId,
+        results: bytes = b"",
+        callback: bytes = b"",
+        *,
+        sender: Address | None = None,
+        **options: Any,
     ) -> Receipt:
         return self.send("finalize", task, results, callback, sender=sender or self.scheduler, **options)
 
@@ -387,17 +395,20 @@ class Market:
 
     def create(self, source: Path, *arguments: bytes) -> Address:
         """Create a test contract from its Vyper source; `arguments` are ABI words."""
-        settings = Settings(optimize=OptimizationLevel.GAS, evm_version="cancun")
-        bytecode = compile_code(source.read_text(), output_formats=["bytecode"], settings=settings)["bytecode"]
-        return self.chain.send(None, to_bytes(bytecode) + b"".join(arguments), self.admin).contract
+        return self.chain.send(None, creation_code(source) + b"".join(arguments), self.admin).contract
+
+
+@cache
+def creation_code(source: Path) -> bytes:
+    """Creation code of a test contract."""
+    settings = Settings(optimize=OptimizationLevel.GAS, evm_version="cancun")
+    return to_bytes(compile_code(source.read_text(), output_formats=["bytecode"], settings=settings)["bytecode"])
 
 
 @pytest.fixture(scope="session")
 def hub_chain() -> Iterator[Chain]:
-    # No block of its own: a block in between would take the second that a test reserved.
-    options = AnvilOptions(block_time=10**6, mixed=True)
     with asyncio.Runner() as runner:
-        anvil = runner.run(Anvil(options).start())
+        anvil = runner.run(Anvil(AnvilOptions(block_time=10**6)).start())
         rpc = JsonRpc(anvil.url)
         try:
             yield Chain(runner, rpc)
@@ -410,7 +421,8 @@ def hub_chain() -> Iterator[Chain]:
 def session_market(hub_chain: Chain) -> Market:
     signers = [derive(MNEMONIC, index) for index in range(24)]
     manifest = hub_chain.runner.run(deploy(hub_chain.rpc, signers[0]))
-    hub_chain.ask("evm_setAutomine", False)
+    # From here on a block is mined when a test says so, and at no other time.
+    hub_chain.ask("evm_setIntervalMining", 0)
     return Market(hub_chain, manifest, signers)
 
 

@@ -132,7 +132,8 @@ def test_a_deal_is_found_under_its_id(market: Any) -> None:
 
 def test_type_hashes_are_those_of_the_type_strings() -> None:
     source = (MODULES / "orders.vy").read_text()
-    for struct, name in ((AppOrder, "APP"), (DatasetOrder, "DATASET"), (WorkerpoolOrder, "WORKERPOOL"), (RequestOrder, "REQUEST")):  # fmt: skip
+    structs = {"APP": AppOrder, "DATASET": DatasetOrder, "WORKERPOOL": WorkerpoolOrder, "REQUEST": RequestOrder}
+    for name, struct in structs.items():
         assert f"{name}_ORDER_TYPEHASH: constant(bytes32) = {to_hex(type_hash(struct))}" in source
         assert f"{name}_OPERATION_TYPEHASH: constant(bytes32) = {to_hex(operation_type_hash(struct))}" in source
 

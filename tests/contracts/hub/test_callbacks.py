@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -24,6 +25,11 @@ def ready(market: Any, callback: str) -> str:
     return task
 
 
+def number(market: Any, consumer: str, name: str) -> int:
+    """A public variable of the consumer."""
+    return int.from_bytes(market.chain.call(consumer, Function.parse(f"{name}()").encode()), "big")
+
+
 def planted(market: Any, code: str) -> str:
     address = "0x00000000000000000000000000000000000C0DE1"
     market.chain.ask("anvil_setCode", address, code)
@@ -38,7 +44,7 @@ def test_a_callback_receives_the_payload_last(market: Any, mock: Any) -> None:
     assert last["address"] == consumer.lower()
     assert GOT_RESULT.decode(last) == {"id": task, "result": b"data"}
     assert receipt.raw["logs"][-2]["address"] == market.hub.lower()
-    offered = int.from_bytes(market.chain.call(consumer, Function.parse("gas_offered()").encode()), "big")
+    offered = number(market, consumer, "gas_offered")
     assert ALLOWANCE - 5_000 < offered < ALLOWANCE
 
 
@@ -60,13 +66,13 @@ def test_the_payload_must_be_what_was_voted_for(market: Any, mock: Any, reverted
 
 @pytest.mark.parametrize("kind", ["account", "token", "refuses", "burns"])
 def test_a_callback_that_fails_changes_nothing(market: Any, mock: Any, kind: str) -> None:
-    callback = {
+    kinds: dict[str, Callable[[], str]] = {
         "account": lambda: market.stranger,
         "token": lambda: market.manifest.token,
         "refuses": lambda: mock("Consumer", 1),
         "burns": lambda: planted(market, BURNER),
-    }[kind]()
-    task = ready(market, callback)
+    }
+    task = ready(market, kinds[kind]())
     market.finalize(task, b"link", b"data")
     assert market.task(task).status == 3
     assert market.view("resultFor", task) == b"data"
@@ -76,16 +82,15 @@ def test_a_callback_that_calls_back_finds_the_task_done(market: Any, mock: Any) 
     consumer = mock("Consumer", 2)
     task = ready(market, consumer)
     market.finalize(task, b"link", b"data")
-    read = lambda name: int.from_bytes(market.chain.call(consumer, Function.parse(f"{name}()").encode()), "big")  # noqa: E731
-    assert (read("calls"), read("claimed")) == (1, 0)
+    assert (number(market, consumer, "calls"), number(market, consumer, "claimed")) == (1, 0)
     assert market.conserved()
 
 
 @pytest.mark.parametrize("missing", [500, 5_000, 20_000, 60_000])
 def test_whoever_finalizes_cannot_starve_the_callback(market: Any, reverted: Any, missing: int) -> None:
-    """The least gas that works is what the callee was promised and the hub needs; less is a panic, not a silent miss."""
+    """The least gas that works is what the callee was promised; less is a panic, not a silent miss."""
     task = ready(market, planted(market, BURNER))
-    least = _least_gas(market, task)
+    least = _least_gas(market, task, reverted)
     with pytest.raises(reverted) as caught:
         market.finalize(task, b"link", b"data", gas=least - missing)
     assert caught.value.data == PANIC_ASSERT
@@ -94,7 +99,7 @@ def test_whoever_finalizes_cannot_starve_the_callback(market: Any, reverted: Any
     assert market.task(task).status == 3
 
 
-def _least_gas(market: Any, task: str) -> int:
+def _least_gas(market: Any, task: str, reverted: Any) -> int:
     low, high = 300_000, 1_000_000
     while high - low > 1:
         middle = (low + high) // 2
@@ -102,8 +107,7 @@ def _least_gas(market: Any, task: str) -> int:
         try:
             market.finalize(task, b"link", b"data", gas=middle)
             high = middle
-        except Exception as error:
-            assert type(error).__name__ == "Reverted"
+        except reverted:
             low = middle
         market.chain.ask("evm_revert", snapshot)
     return high
@@ -121,7 +125,7 @@ def test_fixed_30_what_a_callback_answers_is_not_copied(market: Any) -> None:
 
 def test_a_pending_task_has_no_result(market: Any, reverted: Any) -> None:
     task = market.started()
-    with pytest.raises(reverted, match="^task-pending$"):
+    with pytest.raises(reverted, match=r"^task-pending$"):
         market.view("resultFor", task)
-    with pytest.raises(reverted, match="^task-pending$"):
+    with pytest.raises(reverted, match=r"^task-pending$"):
         market.view("resultFor", "0x" + "ab" * 32)

@@ -55,9 +55,9 @@ def test_a_deposit_may_be_for_others(rich: Any) -> None:
 
 
 def test_deposits_refuse_what_makes_no_sense(rich: Any, reverted: Any) -> None:
-    with pytest.raises(reverted, match="^invalid-array-length$"):
+    with pytest.raises(reverted, match=r"^invalid-array-length$"):
         rich.send("depositForArray", [1], [], sender=rich.admin)
-    with pytest.raises(reverted, match="^ERC20: mint to the zero address$"):
+    with pytest.raises(reverted, match=r"^ERC20: mint to the zero address$"):
         rich.send("depositFor", 1, NULL_ADDRESS, sender=rich.admin)
     with pytest.raises(reverted) as caught:
         rich.send("deposit", 1, sender=rich.stranger)
@@ -93,7 +93,7 @@ def test_more_than_is_free_cannot_be_withdrawn(market: Any, reverted: Any) -> No
 
 def test_rlc_sent_without_a_deposit_is_recovered_by_the_owner(market: Any, reverted: Any) -> None:
     market.chain.send(market.manifest.token, token.FUNCTIONS["transfer"].encode(market.hub, 55), market.admin)
-    with pytest.raises(reverted, match="^Ownable: caller is not the owner$"):
+    with pytest.raises(reverted, match=r"^Ownable: caller is not the owner$"):
         market.send("recover", sender=market.stranger)
     assert market.view("recover", sender=market.admin) == 55
     market.send("recover", sender=market.admin)
@@ -108,7 +108,7 @@ def test_fixed_22_plain_transfers_and_unknown_functions_are_refused(
     market: Any, reverted: Any, data: bytes, value: int
 ) -> None:
     """`renounceOwnership` (0x715018a6) is in the published ABI but is no function of the hub."""
-    with pytest.raises(reverted, match="^fallback-disabled$"):
+    with pytest.raises(reverted, match=r"^fallback-disabled$"):
         market.chain.send(market.hub, data, market.stranger, value=value)
 
 
@@ -178,7 +178,7 @@ def test_a_spender_is_told_of_its_approval_and_may_decline(market: Any, mock: An
     spender = mock("Spender")
     market.send("approveAndCall", spender, 5, b"data", sender=market.requester)
     assert market.view("allowance", market.requester, spender) == 5
-    with pytest.raises(reverted, match="^approval-refused$"):
+    with pytest.raises(reverted, match=r"^approval-refused$"):
         market.send("approveAndCall", spender, 0, b"", sender=market.requester)
     with pytest.raises(reverted) as caught:
         market.send("approveAndCall", market.stranger, 5, b"", sender=market.requester)
@@ -186,9 +186,9 @@ def test_a_spender_is_told_of_its_approval_and_may_decline(market: Any, mock: An
 
 
 def test_fixed_24_nothing_is_sent_to_or_minted_for_the_hub_itself(rich: Any, reverted: Any) -> None:
-    with pytest.raises(reverted, match="^ERC20: transfer to the hub$"):
+    with pytest.raises(reverted, match=r"^ERC20: transfer to the hub$"):
         rich.send("transfer", rich.hub, 1, sender=rich.requester)
-    with pytest.raises(reverted, match="^ERC20: mint to the hub$"):
+    with pytest.raises(reverted, match=r"^ERC20: mint to the hub$"):
         rich.send("depositFor", 1, rich.hub, sender=rich.admin)
 
 
@@ -231,7 +231,7 @@ def test_deposit_and_match_in_one_transaction(market: Any, buyer: str, with_data
 def test_deposit_and_match_is_all_or_nothing(market: Any, buyer: str, reverted: Any) -> None:
     request = market.request_order(requester=buyer)
     data = match_orders(market.app_order(), market.dataset_order(), market.workerpool_order(), request)
-    with pytest.raises(reverted, match="^IexecEscrow: Transfer amount exceeds balance$"):
+    with pytest.raises(reverted, match=r"^IexecEscrow: Transfer amount exceeds balance$"):
         approve_and_call(market, 1_001_000_999, data, buyer)
     assert market.account(buyer) == (0, 0)
     assert rlc_of(market, buyer) == RICH
@@ -252,7 +252,9 @@ def test_deposit_and_match_does_nothing_else(market: Any, buyer: str, reverted: 
     assert caught.value.data[4:8] == data[:4]
 
 
-@pytest.mark.parametrize("data", [b"\x12\x34", FUNCTIONS["matchOrders"].selector, FUNCTIONS["matchOrders"].selector * 9])
+@pytest.mark.parametrize(
+    "data", [b"\x12\x34", FUNCTIONS["matchOrders"].selector, FUNCTIONS["matchOrders"].selector * 9]
+)
 def test_malformed_orders_revert_without_a_reason(market: Any, buyer: str, reverted: Any, data: bytes) -> None:
     with pytest.raises(reverted) as caught:
         approve_and_call(market, 0, data, buyer)
@@ -274,7 +276,7 @@ def test_fixed_02_only_the_token_is_believed_about_an_approval(market: Any, buye
     approve = token.FUNCTIONS["approve"].encode(market.hub, 100)
     market.chain.send(market.manifest.token, approve, buyer)
     for sender in (market.requester, buyer):
-        with pytest.raises(reverted, match="^wrong-token$"):
+        with pytest.raises(reverted, match=r"^wrong-token$"):
             market.send("receiveApproval", buyer, 100, market.manifest.token, b"", sender=sender)
-    with pytest.raises(reverted, match="^wrong-token$"):
+    with pytest.raises(reverted, match=r"^wrong-token$"):
         market.send("approveAndCall", market.hub, 1, b"", sender=market.requester)

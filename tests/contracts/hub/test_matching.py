@@ -102,7 +102,7 @@ def test_a_contract_that_merely_looks_like_an_asset_is_not_registered(
 @pytest.mark.parametrize("field", ["app", "dataset", "workerpool", "request"])
 def test_a_signature_of_a_wrong_length_has_a_reason_of_its_own(market: Any, reverted: Any, field: str) -> None:
     order = getattr(market, f"{field}_order")(sign="0xbadd")
-    with pytest.raises(reverted, match="^invalid-signature-format$"):
+    with pytest.raises(reverted, match=r"^invalid-signature-format$"):
         market.match(**{field: order})
 
 
@@ -230,7 +230,7 @@ def test_prices_of_zero_make_a_deal_without_money(market: Any) -> None:
 @pytest.mark.parametrize("who", ["requester", "scheduler", "sponsor"])
 def test_one_nrlc_too_little_is_refused(market: Any, reverted: Any, who: str) -> None:
     market.set_balance(getattr(market, who), 1_001_000_999 if who != "scheduler" else 299_999_999)
-    with pytest.raises(reverted, match="^IexecEscrow: Transfer amount exceeds balance$"):
+    with pytest.raises(reverted, match=r"^IexecEscrow: Transfer amount exceeds balance$"):
         market.match(sponsored=who == "sponsor")
 
 
@@ -293,7 +293,7 @@ def test_what_a_deal_cannot_hold_is_refused_with_a_reason(
 def test_a_worker_stake_beyond_what_a_deal_holds_is_refused(market: Any, reverted: Any) -> None:
     market.chain.send(market.workerpool, CHANGE_POLICY.encode(2**32 - 1, 1), market.scheduler)
     order = market.workerpool_order(workerpoolprice=2**96 - 1)
-    with pytest.raises(reverted, match="^worker stake too high$"):
+    with pytest.raises(reverted, match=r"^worker stake too high$"):
         market.match(workerpool=order, workerpoolmaxprice=2**96)
 
 

@@ -61,20 +61,20 @@ def test_nobody_else_manages_an_order(
     market: Any, reverted: Any, kind: str, owner: str, event: str, field: str
 ) -> None:
     order = getattr(market, f"{kind}_order")()
-    with pytest.raises(reverted, match="^invalid-sender-or-signature$"):
+    with pytest.raises(reverted, match=r"^invalid-sender-or-signature$"):
         market.chain.send(market.hub, manage_order(order, OrderOperation.CLOSE, b"\x01" * 65), market.stranger)
-    with pytest.raises(reverted, match="^invalid-signature-format$"):
+    with pytest.raises(reverted, match=r"^invalid-signature-format$"):
         market.chain.send(market.hub, manage_order(order, OrderOperation.SIGN), market.stranger)
     wrong = to_bytes(operation_hash(order, OrderOperation.SIGN, market.domain))
     sign = market.signers[getattr(market, owner)].sign_digest(wrong)
-    with pytest.raises(reverted, match="^invalid-sender-or-signature$"):
+    with pytest.raises(reverted, match=r"^invalid-sender-or-signature$"):
         market.chain.send(market.hub, manage_order(order, OrderOperation.CLOSE, sign), market.stranger)
 
 
 def test_a_presignature_does_not_authorise_an_operation(market: Any, reverted: Any) -> None:
     order = market.request_order()
     manage(market, order, OrderOperation.SIGN, "requester", signed=False)
-    with pytest.raises(reverted, match="^invalid-sender-or-signature$"):
+    with pytest.raises(reverted, match=r"^invalid-sender-or-signature$"):
         market.chain.send(market.hub, manage_order(order, OrderOperation.CLOSE, b"\x01" * 65), market.stranger)
 
 
@@ -123,7 +123,7 @@ def test_fixed_16_orders_of_unregistered_resources_cannot_be_managed(
     fake = mock("Wallet", 0)
     order = getattr(market, f"{kind}_order")(**{kind: fake}, sign="0x")
     assert kind_of(order) == f"{kind}order"
-    with pytest.raises(reverted, match="^resource not registered$"):
+    with pytest.raises(reverted, match=r"^resource not registered$"):
         market.chain.send(market.hub, manage_order(order, OrderOperation.SIGN, b"\x01" * 65), market.stranger)
 
 
@@ -133,7 +133,7 @@ def test_fixed_01_a_malformed_signature_is_not_the_zero_addresss(market: Any, re
         assert not market.view("verifySignature", NULL_ADDRESS, "0x" + "ab" * 32, sign)
         assert not market.view("verifyPresignatureOrSignature", NULL_ADDRESS, "0x" + "ab" * 32, sign)
     order = market.request_order(requester=NULL_ADDRESS, sign="0x" + "01" * 65)
-    with pytest.raises(reverted, match="^invalid-sender-or-signature$"):
+    with pytest.raises(reverted, match=r"^invalid-sender-or-signature$"):
         market.chain.send(market.hub, manage_order(order, OrderOperation.SIGN, b"\x01" * 65), market.stranger)
     with pytest.raises(reverted, match="0x50"):
         market.match(request=order, sponsored=True)

@@ -48,7 +48,7 @@ def test_a_key_signs_in_65_or_64_bytes(market: Any, signature: bytes, view: str)
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("length", [0, 1, 63, 66, 1024])
 def test_another_length_is_a_malformed_signature(market: Any, reverted: Any, view: str, length: int) -> None:
-    with pytest.raises(reverted, match="^invalid-signature-format$"):
+    with pytest.raises(reverted, match=r"^invalid-signature-format$"):
         market.view(view, market.requester, DIGEST, b"\x01" * length)
 
 
@@ -107,7 +107,8 @@ def test_orders_are_matched_when_they_were_signed_on_chain(market: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "owner", "code"), [("app", "app_owner", 21), ("dataset", "dataset_owner", 31), ("workerpool", "scheduler", 41)]
+    ("kind", "owner", "code"),
+    [("app", "app_owner", 21), ("dataset", "dataset_owner", 31), ("workerpool", "scheduler", 41)],
 )
 @pytest.mark.parametrize("mode", [0, 1, 2, 3])
 def test_an_asset_owned_by_a_contract_is_offered_by_its_word(

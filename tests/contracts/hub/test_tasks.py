@@ -9,7 +9,7 @@ import pytest
 from pyiexec.chain.calls import contribute
 from pyiexec.chain.hub import FUNCTIONS
 from pyiexec.protocol import ids
-from pyiexec.protocol.primitives import NULL_ADDRESS, NULL_BYTES32, bytes32
+from pyiexec.protocol.primitives import NULL_ADDRESS, NULL_BYTES32, ResultSeal, TaskId, bytes32
 from pyiexec.protocol.tasks import ContributionStatus, TaskStatus
 
 TEE = bytes32(1)
@@ -151,19 +151,19 @@ def test_a_task_that_is_not_active_takes_no_contribution(market: Any, refused: A
 
 
 def test_a_worker_needs_the_schedulers_leave(market: Any, refused: Any, reverted: Any) -> None:
-    task, worker, other = market.started(), *market.workers[:2]
+    task, (worker, other) = market.started(), market.workers[:2]
     with refused():
         market.contribute(task, worker, by=market.stranger)
     with refused():
         market.contribute(task, worker, authorization=market.authorization(other, task, by=market.scheduler))
-    with pytest.raises(reverted, match="^invalid-signature-format$"):
+    with pytest.raises(reverted, match=r"^invalid-signature-format$"):
         market.contribute(task, worker, authorization=b"\xba\xdd")
 
 
 def test_a_worker_without_a_stake_cannot_contribute(market: Any, reverted: Any) -> None:
     task, worker = market.started(), market.workers[0]
     market.set_balance(worker, 299_999_999)
-    with pytest.raises(reverted, match="^IexecEscrow: Transfer amount exceeds balance$"):
+    with pytest.raises(reverted, match=r"^IexecEscrow: Transfer amount exceeds balance$"):
         market.contribute(task, worker)
 
 
@@ -187,11 +187,11 @@ def test_an_enclave_may_be_used_unasked(market: Any) -> None:
 
 
 def test_the_enclave_signs_hash_and_seal(market: Any, refused: Any, reverted: Any) -> None:
-    task, worker, other = market.started(tag=TEE), *market.workers[:2]
+    task, (worker, other) = market.started(tag=TEE), market.workers[:2]
     stolen = market.enclave_signature(other, task, market.digest("right"))
     with refused():
         market.contribute(task, worker, enclave=market.enclave, enclave_sign=stolen)
-    with pytest.raises(reverted, match="^invalid-signature-format$"):
+    with pytest.raises(reverted, match=r"^invalid-signature-format$"):
         market.contribute(task, worker, enclave=market.enclave, enclave_sign=b"\xba\xdd")
 
 
@@ -207,7 +207,7 @@ def test_with_a_broker_enclaves_are_authorised_by_it_alone(market: Any, refused:
 
 
 def test_an_empty_result_hash_is_refused_with_a_reason(market: Any, reverted: Any) -> None:
-    with pytest.raises(reverted, match="^resultHash empty$"):
+    with pytest.raises(reverted, match=r"^resultHash empty$"):
         market.contribute(market.started(), market.workers[0], result_hash=NULL_BYTES32)
 
 
@@ -249,7 +249,13 @@ def test_what_cannot_be_revealed(market: Any, refused: Any) -> None:
     data = _contribute_with_seal(market, task, thief, seal)
     market.chain.send(market.hub, data, thief)
     assert market.task(task).status is TaskStatus.REVEALING
-    for worker, result in ((market.stranger, "right"), (liar, "wrong"), (liar, "right"), (winner, "wrong"), (thief, "right")):
+    for worker, result in (
+        (market.stranger, "right"),
+        (liar, "wrong"),
+        (liar, "right"),
+        (winner, "wrong"),
+        (thief, "right"),
+    ):
         with refused():
             market.reveal(task, worker, result)
     market.reveal(task, winner)
@@ -257,7 +263,7 @@ def test_what_cannot_be_revealed(market: Any, refused: Any) -> None:
         market.reveal(task, winner)
 
 
-def _contribute_with_seal(market: Any, task: str, worker: str, seal: str) -> bytes:
+def _contribute_with_seal(market: Any, task: TaskId, worker: str, seal: ResultSeal) -> bytes:
     hash_ = ids.result_hash(task, market.digest("right"))
     return contribute(task, hash_, seal, market.authorization(worker, task, by=market.scheduler))
 
@@ -410,13 +416,13 @@ def test_results_of_any_allowed_size_are_kept(market: Any, size: int) -> None:
 def test_longer_results_are_refused_with_a_reason(market: Any, reverted: Any) -> None:
     task, worker = market.started(), market.workers[0]
     long = b"x" * 4097
-    with pytest.raises(reverted, match="^results too long$"):
+    with pytest.raises(reverted, match=r"^results too long$"):
         market.contribute_and_finalize(task, worker, results=long)
-    with pytest.raises(reverted, match="^resultsCallback too long$"):
+    with pytest.raises(reverted, match=r"^resultsCallback too long$"):
         market.contribute_and_finalize(task, worker, callback=long)
     market.contribute(task, worker)
     market.reveal(task, worker)
-    with pytest.raises(reverted, match="^results too long$"):
+    with pytest.raises(reverted, match=r"^results too long$"):
         market.finalize(task, long)
     market.finalize(task, long[1:])
 
@@ -438,7 +444,7 @@ def test_what_the_shortcut_is_not_for(market: Any, refused: Any, reverted: Any) 
     task = market.started()
     with refused():
         market.contribute_and_finalize(task, worker, by=market.stranger)
-    with pytest.raises(reverted, match="^invalid-signature-format$"):
+    with pytest.raises(reverted, match=r"^invalid-signature-format$"):
         market.contribute_and_finalize(task, worker, authorization=b"\xba\xdd")
     with refused():
         market.contribute_and_finalize(task, worker, at=market.task(task).contribution_deadline)
@@ -451,10 +457,8 @@ def test_the_shortcut_asks_for_enclave_and_broker_too(market: Any, refused: Any,
         market.contribute_and_finalize(task, worker)
     with refused():
         market.contribute_and_finalize(task, worker, enclave=market.enclave)
-    with pytest.raises(reverted, match="^invalid-signature-format$"):
-        market.contribute_and_finalize(
-            task, worker, enclave=market.enclave, by=market.broker, enclave_sign=b"\xba\xdd"
-        )
+    with pytest.raises(reverted, match=r"^invalid-signature-format$"):
+        market.contribute_and_finalize(task, worker, enclave=market.enclave, by=market.broker, enclave_sign=b"\xba\xdd")
     market.contribute_and_finalize(task, worker, enclave=market.enclave, by=market.broker)
     assert market.contribution(task, worker).enclave_challenge == market.enclave
 
