@@ -89,10 +89,13 @@ def install(environment: Mapping[str, str] = os.environ) -> Path:
         digest = "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
         if digest != integrity:
             raise IexecError("ANVIL_UNAVAILABLE", f"{package} does not have the pinned content", retry=False)
-        unpacked = Path(scratch) / "unpacked"
-        with tarfile.open(archive) as tar:
-            tar.extractall(unpacked, filter="data")
-        binary = unpacked / "package" / "bin" / "anvil"
+        binary = Path(scratch) / "anvil"
+        with tarfile.open(archive) as tar, binary.open("wb") as file:
+            # One known member: nothing in the archive decides where it is written.
+            member = tar.extractfile("package/bin/anvil")
+            if member is None:
+                raise IexecError("ANVIL_UNAVAILABLE", f"{package} holds no anvil", retry=False)
+            shutil.copyfileobj(member, file)
         binary.chmod(0o755)
         target.mkdir(exist_ok=True)
         # A rename is atomic: two processes that install at once both end with the whole file.
