@@ -96,6 +96,8 @@ class Journal:
         self._unwritten = _Unwritten()
         self._timer: asyncio.TimerHandle | None = None
         self._writes: set[asyncio.Task[None]] = set()
+        #: Called when a stake was locked.
+        self.on_stake: Callable[[], None] = lambda: None
         #: Called when reports became durable.
         self.on_reports: Callable[[], None] = lambda: None
         #: Called when a write failed: memory is ahead of the disk then, and the worker must stop.
@@ -187,6 +189,8 @@ class Journal:
         before = self._records.pop(record.task_id, None)
         self._closed += record.closed - (before.closed if before else False)
         self._records[record.task_id] = record
+        if record.has_stake and not (before and before.has_stake):
+            self.on_stake()
         self._unwritten.records[record.task_id] = record
 
     def _forget(self) -> None:

@@ -24,6 +24,7 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
         location: of the uploaded archive, for example ``/ipfs/Qm…``.
         must_reveal: the chain agreed with the vote: reveal it and upload the result.
         stopping: why the work is being given up, until it has stopped.
+        final_deadline: seconds of chain time from which the task may be claimed; 0 until it is known.
         transaction: hash of the last transaction of the task.
         cause: why it failed, a code of the error catalogue.
     """
@@ -37,6 +38,7 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
     location: str | None = None
     must_reveal: bool = False
     stopping: str | None = None
+    final_deadline: int = 0
     transaction: str | None = None
     cause: str | None = None
     message: str = ""
@@ -46,6 +48,12 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
     def task_id(self) -> TaskId:
         """The task."""
         return self.authorization.task_id
+
+    @property
+    def has_stake(self) -> bool:
+        """Whether this worker's stake is locked in the task."""
+        voted = (ReplicateStatus.CONTRIBUTED, ReplicateStatus.REVEALED, ReplicateStatus.RESULT_UPLOADED)
+        return self.mode == "contribute" and self.status in voted and self.final_deadline > 0
 
     @property
     def closed(self) -> bool:

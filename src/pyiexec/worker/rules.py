@@ -78,6 +78,7 @@ class Confirmed:
 
     status: ReplicateStatus
     transaction: str
+    final_deadline: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +149,9 @@ def decide(record: TaskRecord | None, event: Event) -> Decision:
             return _advanced(record, status)
         case Computed():
             return _computed(record, event)
-        case Confirmed(status=status, transaction=transaction):
-            return _confirmed(replace(record, transaction=transaction), status)
+        case Confirmed(status=status, transaction=transaction, final_deadline=final):
+            final = final or record.final_deadline
+            return _confirmed(replace(record, transaction=transaction, final_deadline=final), status)
         case Uploaded(location=location):
             return _uploaded(replace(record, location=location))
         case Broke():
@@ -297,6 +299,7 @@ def _seen(record: TaskRecord, task: Task, contribution: Contribution) -> Decisio
         # Not (yet) what this record stands for: the vote was cast by an earlier life of this worker, and is being
         # computed again.
         return Decision(record)
+    record = replace(record, final_deadline=task.final_deadline or record.final_deadline)
     if record.mode == "contribute_and_finalize":
         decision = _confirmed(record, _S.CONTRIBUTE_AND_FINALIZE_DONE)
     else:

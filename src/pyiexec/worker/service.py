@@ -29,6 +29,7 @@ from pyiexec.protocol.messages import Capabilities
 from pyiexec.storage.client import ContentClient
 from pyiexec.worker.behaviours import conduct_of
 from pyiexec.worker.channel import Channel
+from pyiexec.worker.claims import Claims
 from pyiexec.worker.computation import Computation
 from pyiexec.worker.content import ContentCache
 from pyiexec.worker.facts import FactReader
@@ -133,6 +134,7 @@ async def serve(
             clock=clock,
             randomness=randomness or random.Random(signer.address + str(clock.now())),  # noqa: S311 - only jitter
         )
+        claims = Claims(hub, journal, transactions, clock, settings.claim_after_seconds)
         journal.on_reports = channel.push
         async with anyio.create_task_group() as group:
 
@@ -148,6 +150,7 @@ async def serve(
             group.start_soon(watch.run)
             group.start_soon(tasks.run, taken_up.set)
             group.start_soon(converse)
+            group.start_soon(claims.run)
             group.start_soon(announce)
             await stop.wait()
             group.cancel_scope.cancel()

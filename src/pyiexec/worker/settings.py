@@ -34,6 +34,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
         max_category_seconds: longest category it runs; 0 for any.
         deal_patience_seconds: how long the worker's node may lag behind the scheduler's before a deal that it does not
             know is refused.
+        claim_after_seconds: how long others have after a task's final deadline to claim it, before this worker does so
+            to get its stake back.
         allow_unhashed_inputs: also fetch input files that no hash protects, from any URL. Workers may then honestly
             disagree, and a URL may point into the worker's own network.
         behaviour: honest, unless the network is being tested.
@@ -53,5 +55,6 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_content_bytes: Annotated[int, Meta(ge=1)] = 1024 * MEBIBYTE
     max_category_seconds: Annotated[int, Meta(ge=0)] = 0
     deal_patience_seconds: Annotated[float, Meta(ge=0)] = 15.0
+    claim_after_seconds: Annotated[float, Meta(ge=0)] = 120.0
     allow_unhashed_inputs: bool = False
     behaviour: Behaviour = "honest"

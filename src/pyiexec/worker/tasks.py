@@ -337,7 +337,7 @@ class Tasks:
         seal = self._conduct.seal(self._signer.address, task_id, record.digest)
         data = calls.contribute(task_id, record.result_hash, seal, to_bytes(record.authorization.signature))
         gas = CONTRIBUTE_GAS + GAS_PER_CONTRIBUTOR * len(facts.task.contributors)
-        await self._vote(task_id, "contribute", data, gas, ReplicateStatus.CONTRIBUTED)
+        await self._vote(facts, task_id, "contribute", data, gas, ReplicateStatus.CONTRIBUTED)
         return None
 
     async def _finalize(self, task_id: TaskId) -> None:
@@ -358,7 +358,7 @@ class Tasks:
         signature = to_bytes(record.authorization.signature)
         data = calls.contribute_and_finalize(task_id, record.digest, link, signature, payload)
         # The callback takes what gas it likes, within the hub's bounds: estimated, not guessed.
-        await self._vote(task_id, "finalize", data, None, ReplicateStatus.CONTRIBUTE_AND_FINALIZE_DONE)
+        await self._vote(facts, task_id, "finalize", data, None, ReplicateStatus.CONTRIBUTE_AND_FINALIZE_DONE)
         return None
 
     def _found_vote(self, record: TaskRecord, facts: Facts) -> None:
@@ -367,7 +367,9 @@ class Tasks:
             raise IexecError("CONTRIBUTION_ALREADY_SET", "this worker has voted for another result, which it lost")
         self.apply(record.task_id, rules.Seen(facts.task, facts.contribution))
 
-    async def _vote(self, task_id: TaskId, action: str, data: bytes, gas: int | None, status: ReplicateStatus) -> None:
+    async def _vote(
+        self, facts: Facts, task_id: TaskId, action: str, data: bytes, gas: int | None, status: ReplicateStatus
+    ) -> None:
         self._unstoppable.add(task_id)
         try:
             receipt = await self._transactions.execute(task_id, action, self._hub.address, data, gas=gas, retry=True)
@@ -382,7 +384,7 @@ class Tasks:
             else:
                 self.apply(task_id, rules.Seen(task, contribution))
         else:
-            self.apply(task_id, rules.Confirmed(status, receipt.transaction_hash))
+            self.apply(task_id, rules.Confirmed(status, receipt.transaction_hash, facts.task.final_deadline))
         finally:
             self._unstoppable.discard(task_id)
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp import web
 from msgspec.structs import replace
 
 from pyiexec.chain import calls
+from pyiexec.chain.heads import HeadFeed
+from pyiexec.chain.rpc import JsonRpc
+from pyiexec.foundation.database import Database
 from pyiexec.protocol import ids
 from pyiexec.protocol.messages import Abort, Complete, Reveal
 from pyiexec.protocol.params import DealParams
@@ -284,3 +293,121 @@ async def test_a_bag_is_worked_through_slot_by_slot(
             await scheduler.command(me, network.assign(deal, me, index, mode="contribute_and_finalize"))
         for index in range(20):
             await scheduler.report(ids.task_id(deal, index), S.COMPLETED)
+
+
+async def test_a_result_waits_for_a_store_that_is_down(
+    network: Network, scheduler: ScriptedScheduler, start_worker: StartWorker
+) -> None:
+    me = network.workers[0].address
+    deal = await network.deal(await network.app("noop/noop.wasm"))
+    await network.initialize(deal)
+    task = ids.task_id(deal, 0)
+    async with flaky_store(network.gateway) as store, start_worker(0, gateway_url=store.url):
+        store.down_for_uploads = True
+        await scheduler.command(me, network.assign(deal, me))
+        await scheduler.report(task, S.REVEALED)
+        async with asyncio.timeout(20):
+            await store.refused.wait()
+        store.down_for_uploads = False
+        uploaded = await scheduler.report(task, S.RESULT_UPLOADED)
+        await network.finalize(task, link_to(uploaded.location))
+        await scheduler.report(task, S.COMPLETED)
+
+
+async def test_a_worker_claims_its_stake_back_when_everybody_else_is_gone(
+    network: Network, scheduler: ScriptedScheduler, start_worker: StartWorker
+) -> None:
+    me = network.workers[10].address
+    await network.change_policy(30)
+    deal = await network.deal(await network.app("noop/noop.wasm"), trust=5, category=BRIEF)
+    await network.change_policy(0)
+    await network.initialize(deal)
+    task = ids.task_id(deal, 0)
+    before = await network.hub.account(me)
+    async with start_worker(10, claim_after_seconds=0.5):
+        await scheduler.command(me, network.assign(deal, me))
+        await scheduler.report(task, S.CONTRIBUTED)
+        assert (await network.hub.account(me)).locked == before.locked + 300
+        assert (await scheduler.report(task, S.ABORTED)).cause == "TASK_CLAIMED"
+    assert await network.hub.account(me) == before
+    assert (await network.hub.task(task)).status is TaskStatus.FAILED
+
+
+async def test_an_idle_worker_asks_the_chain_nothing_and_writes_nothing(
+    network: Network, scheduler: ScriptedScheduler, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me = network.workers[11].address
+    deal = await network.deal(await network.app("noop/noop.wasm"), trust=5)
+    await network.initialize(deal)
+    counted: list[str] = []
+    batch, call, write = JsonRpc.batch_outcomes, JsonRpc.call, Database.write
+
+    async def count_batch(self: JsonRpc, requests: Any) -> Any:
+        counted.append("batch")
+        return await batch(self, requests)
+
+    async def count_call(self: JsonRpc, method: str, *params: Any) -> Any:
+        counted.append(method)
+        return await call(self, method, *params)
+
+    async def count_write(self: Database, function: Any) -> Any:
+        counted.append("write")
+        return await write(self, function)
+
+    async with start_worker(11):
+        await scheduler.command(me, network.assign(deal, me))
+        await scheduler.report(ids.task_id(deal, 0), S.CONTRIBUTED)
+        other = await network.deal(await network.app("noop/noop.wasm"))
+        await until_heads(network, 2)
+        monkeypatch.setattr(JsonRpc, "batch_outcomes", count_batch)
+        monkeypatch.setattr(JsonRpc, "call", count_call)
+        monkeypatch.setattr(Database, "write", count_write)
+        await until_heads(network, 3)
+        assert counted == []
+        monkeypatch.undo()
+        # Other people's business goes by unnoticed too.
+        await network.initialize(other)
+
+
+async def until_heads(network: Network, count: int) -> None:
+    async with HeadFeed(network.anvil.url) as feed, feed.subscribe() as heads:
+        for _ in range(count + 1):
+            await asyncio.wait_for(anext(heads), 10)
+
+
+class FlakyStore:
+    """In front of the content store: refuses uploads on demand."""
+
+    def __init__(self, gateway: str) -> None:
+        self.gateway = gateway
+        self.url = ""
+        self.down_for_uploads = False
+        self.refused = asyncio.Event()
+
+    async def handle(self, request: web.Request) -> web.Response:
+        if request.method == "POST" and self.down_for_uploads:
+            self.refused.set()
+            return web.Response(status=503)
+        headers = {"content-type": request.headers["content-type"]} if request.method == "POST" else {}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(
+                request.method, self.gateway + request.path, data=await request.read() or None, headers=headers
+            ) as answer,
+        ):
+            return web.Response(status=answer.status, body=await answer.read())
+
+
+@asynccontextmanager
+async def flaky_store(gateway: str) -> AsyncIterator[FlakyStore]:
+    store = FlakyStore(gateway)
+    app = web.Application(client_max_size=1 << 26)
+    app.router.add_route("*", "/{tail:.*}", store.handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    store.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield store
+    finally:
+        await runner.cleanup()
