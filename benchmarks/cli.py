@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from pyiexec.chain.anvil import cache_directory
+from pyiexec.chain.npm import cache_directory
 from verdict import Measured, conclude
 
 PEER = "iexec@9.0.1"

@@ -122,7 +122,7 @@ def _compile_owner_facet() -> bytes:
 
 async def deploy_reference(ledger: Ledger, rlc: Address) -> Market:
     """The published contracts, configured like ours."""
-    folder = published.fetch(os.environ)
+    folder = published.fetch_contracts(os.environ)
     library = await ledger.create(to_bytes(published.artifact(folder, published.LIBRARY)["bytecode"]))
     owner_facet = await ledger.create(_compile_owner_facet() + encode((Parameter("address"),), (ADMIN.address,)))
     seen = {bytes.fromhex("8da5cb5b")}

@@ -5,19 +5,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
-import shutil
-import subprocess
-import tarfile
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pyiexec.chain.anvil import cache_directory
+from pyiexec.chain.npm import cache_directory, fetch
 
 PACKAGE = "@iexec/poco"
 VERSION = "6.1.0"
@@ -40,27 +34,11 @@ FACETS = (
 LIBRARY = "IexecLibOrders_v5"
 
 
-def fetch(environment: Mapping[str, str]) -> Path:
+def fetch_contracts(environment: Mapping[str, str]) -> Path:
     """The folder of compiled contracts, downloaded with npm once and checked against its pinned hash."""
-    target = cache_directory(environment) / f"poco-{VERSION}"
-    if not target.is_dir():
-        npm = shutil.which("npm")
-        if npm is None:
-            raise SystemExit("npm is needed to fetch the reference contracts")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--json", "--pack-destination", scratch]
-            packed = subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=False)
-            if packed.returncode != 0:
-                raise SystemExit(f"npm could not fetch {PACKAGE}: {packed.stderr.strip()[-300:]}")
-            archive = Path(scratch) / json.loads(packed.stdout)[0]["filename"]
-            digest = "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
-            if digest != INTEGRITY:
-                raise SystemExit(f"{PACKAGE} {VERSION} does not have the pinned content")
-            with tarfile.open(archive) as tar:
-                tar.extractall(Path(scratch) / "unpacked", filter="data")
-            (Path(scratch) / "unpacked" / "package").rename(target)
-    return target / "artifacts" / "contracts"
+    folder = cache_directory(environment) / f"poco-{VERSION}"
+    fetch(PACKAGE, VERSION, INTEGRITY, folder, environment, wanted=lambda name: name.startswith("artifacts/"))
+    return folder / "artifacts" / "contracts"
 
 
 def artifact(folder: Path, name: str) -> dict[str, Any]:

@@ -6,17 +6,11 @@ transactions pending for good, see docs/decisions. The hardfork is pinned so tha
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 import os
 import platform
-import shutil
 import signal
 import socket
 import subprocess
-import tarfile
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +19,7 @@ import anyio
 import anyio.to_thread
 import msgspec
 
+from pyiexec.chain.npm import cache_directory, fetch
 from pyiexec.chain.rpc import JsonRpc
 from pyiexec.protocol.errors import IexecError
 
@@ -44,16 +39,10 @@ PACKAGES: Mapping[str, tuple[str, str]] = {
 }
 
 
-def cache_directory(environment: Mapping[str, str]) -> Path:
-    """Where downloaded tools live between runs (XDG base directories)."""
-    base = environment.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "pyiexec"
-
-
 def find_binary(environment: Mapping[str, str] = os.environ) -> Path | None:
     """The installed anvil, or the one named by ``PYIEXEC_ANVIL``."""
     named = environment.get("PYIEXEC_ANVIL")
-    candidate = Path(named) if named else cache_directory(environment) / f"anvil-{VERSION}" / "anvil"
+    candidate = Path(named) if named else cache_directory(environment) / f"anvil-{VERSION}" / "bin" / "anvil"
     return candidate if candidate.is_file() else None
 
 
@@ -69,38 +58,12 @@ def install(environment: Mapping[str, str] = os.environ) -> Path:
     system = f"{platform.system()}-{platform.machine()}"
     if system not in PACKAGES:
         raise IexecError("ANVIL_UNAVAILABLE", f"no pinned anvil {VERSION} for {system}")
-    npm = shutil.which("npm", path=environment.get("PATH"))
-    if npm is None:
-        raise IexecError("ANVIL_UNAVAILABLE", "npm is not installed, and anvil comes from it")
     package, integrity = PACKAGES[system]
-    target = cache_directory(environment) / f"anvil-{VERSION}"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        packed = subprocess.run(
-            [npm, "pack", f"{package}@{VERSION}", "--json", "--pack-destination", scratch],
-            cwd=scratch,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if packed.returncode != 0:
-            raise IexecError("ANVIL_UNAVAILABLE", f"npm could not fetch {package}: {packed.stderr.strip()[-300:]}")
-        archive = Path(scratch) / json.loads(packed.stdout)[0]["filename"]
-        digest = "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
-        if digest != integrity:
-            raise IexecError("ANVIL_UNAVAILABLE", f"{package} does not have the pinned content", retry=False)
-        binary = Path(scratch) / "anvil"
-        with tarfile.open(archive) as tar, binary.open("wb") as file:
-            # One known member: nothing in the archive decides where it is written.
-            member = tar.extractfile("package/bin/anvil")
-            if member is None:
-                raise IexecError("ANVIL_UNAVAILABLE", f"{package} holds no anvil", retry=False)
-            shutil.copyfileobj(member, file)
-        binary.chmod(0o755)
-        target.mkdir(exist_ok=True)
-        # A rename is atomic: two processes that install at once both end with the whole file.
-        binary.replace(target / "anvil")
-    return target / "anvil"
+    folder = cache_directory(environment) / f"anvil-{VERSION}"
+    try:
+        return fetch(package, VERSION, integrity, folder, environment) / "bin" / "anvil"
+    except IexecError as error:
+        raise IexecError("ANVIL_UNAVAILABLE", error.what) from error
 
 
 def free_port(host: str = "127.0.0.1") -> int:

@@ -101,6 +101,7 @@ CATALOGUE: dict[str, Entry] = {
     "DATASET_ORDER_MISSING": Entry("Ask the dataset's owner to publish an order.", http_status=404),
     "DATASET_UNKNOWN": Entry("Check the dataset's address.", http_status=404),
     "DEAL_UNKNOWN": Entry("Check the deal id and the network.", http_status=404),
+    "DOWNLOAD_FAILED": Entry("Install npm (Debian: apt install npm) and check that the package registry can be reached.", retry=True, http_status=502),
     "FINAL_DEADLINE_REACHED": Entry(
         "Claim the refund with `pyiexec task claim`; choose a longer category next time.", http_status=409
     ),
