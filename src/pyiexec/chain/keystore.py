@@ -79,7 +79,7 @@ def decrypt(text: str | bytes, password: str) -> Signer:
         if not hmac.compare_digest(keccak256(derived[16:32] + ciphertext), bytes.fromhex(section["mac"])):
             raise IexecError("WRONG_PASSWORD", "the password does not open this keystore file")
         secret = _aes_ctr(derived[:16], bytes.fromhex(section["cipherparams"]["iv"]), ciphertext)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, MemoryError) as error:
         raise IexecError(
             "BAD_KEYSTORE", f"the keystore file is incomplete or damaged ({type(error).__name__})"
         ) from None
@@ -129,11 +129,17 @@ def _derive(kdf: str, parameters: Mapping[str, Any], password: str) -> bytes:
 
 
 def _scrypt(password: str, salt: bytes, n: int, r: int, p: int, length: int) -> bytes:
+    if min(n, r, p) < 1 or 128 * n * r > SCRYPT_MEMORY_LIMIT or r * p > 64:
+        raise IexecError("BAD_KEYSTORE", "the keystore file asks for too much work")
+    if n >= 1 << (16 * r):
+        # RFC 7914 forbids it and OpenSSL refuses it, but older Python wallets wrote n = 262144 with r = 1.
+        from Crypto.Protocol.KDF import scrypt
+
+        derived: bytes = scrypt(password, salt, length, n, r, p)  # type: ignore[assignment, arg-type]
+        return derived
     # OpenSSL takes a while to load, which commands that open no keystore do not owe.
     from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-    if min(n, r, p) < 1 or 128 * n * r > SCRYPT_MEMORY_LIMIT or r * p > 64:
-        raise IexecError("BAD_KEYSTORE", "the keystore file asks for too much work")
     return Scrypt(salt=salt, length=length, n=n, r=r, p=p).derive(password.encode())
 
 
