@@ -43,7 +43,10 @@ def __init__(_diamondCut: DynArray[cuts.FacetCut, bounds.CUTS], _args: DiamondAr
 @view
 @raw_return
 def blob() -> Bytes[bounds.BLOB]:
-    """@notice The code of the contract being created: asked for by its init code (see blobs). Empty at all other times."""
+    """
+    @notice The code of the contract being created: asked for by its init code (see blobs). Empty at all other
+            times.
+    """
     return store.blob
 
 

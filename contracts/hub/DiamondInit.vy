@@ -3,7 +3,8 @@
 @title DiamondInit
 @license Apache-2.0
 @notice What the diamond runs once, at its construction: it declares the interfaces it has.
-@dev    The function is `init()`, a name that Vyper keeps for itself: hence the default function. The published ABI names it.
+@dev    The function is `init()`, a name that Vyper keeps for itself: hence the default function. The published ABI
+        names it.
 """
 from hub.modules import store
 

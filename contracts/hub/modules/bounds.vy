@@ -20,6 +20,7 @@ RESULTS_DECODED: constant(uint256) = 6144
 # preamble, twelve words at most, params | preamble, two lengths, results, callback
 DEAL_BLOB: constant(uint256) = 11 + 12 * 32 + PARAMS
 RESULT_BLOB: constant(uint256) = 11 + 2 + RESULTS + CALLBACK
+# the larger of the two
 BLOB: constant(uint256) = RESULT_BLOB
 
 # Everyone who may contribute to one task: what finalize and claim can settle in one block of 30 M gas.

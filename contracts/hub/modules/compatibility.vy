@@ -2,8 +2,8 @@
 """
 @title Datasets for deals made without one
 @license Apache-2.0
-@notice Bulk processing: a deal without a dataset may name dataset orders in its params, one set per task. Before a secret
-        of such a dataset is given out, this is asked.
+@notice Bulk processing: a deal without a dataset may name dataset orders in its params, one set per task. Before a
+        secret of such a dataset is given out, this is asked.
 """
 from hub.modules import authenticity
 from hub.modules import blobs

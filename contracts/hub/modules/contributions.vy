@@ -3,8 +3,9 @@
 @title Contributions and consensus
 @license Apache-2.0
 @notice Who voted for which result of a task, with what weight, and when a result stands.
-@dev    A contributor is one word in the task's list: worker 160 | status 8 | log2 of the weight 8 | weight 80. The vote itself is
-        two words by worker: result hash, and seal; a third, the enclave challenge, only when there is one.
+@dev    A contributor is one word in the task's list: worker 160 | status 8 | log2 of the weight 8 | weight 80. The
+        vote itself is two words by worker: result hash, and seal; a third, the enclave challenge, only when there is
+        one.
 
         After the reveal the seal follows from the digest, so the first to reveal keeps the digest in its place and the
         others' seals are cleared.

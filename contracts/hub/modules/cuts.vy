@@ -161,7 +161,8 @@ def diamondCut(
     _diamondCut: DynArray[FacetCut, bounds.CUTS], _init: address, _calldata: Bytes[bounds.INIT_DATA]
 ):
     """
-    @notice The owner adds (0), replaces (1) and removes (2) functions, then has `_init` run `_calldata` unless it is zero.
+    @notice The owner adds (0), replaces (1) and removes (2) functions, then has `_init` run `_calldata` unless it is
+            zero.
     @custom:reverts NotContractOwner(address,address) and the errors of ERC-2535's reference implementation.
     """
     ownership._check_contract_owner()

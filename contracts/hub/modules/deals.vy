@@ -168,7 +168,8 @@ def _record(id: bytes32, terms: Terms, extras: Extras, params: String[bounds.PAR
 @view
 def _terms(location: address) -> Terms:
     """@return The fixed words at `location`; reverts when there are none."""
-    words: uint256[FIXED_WORDS] = abi_decode(slice(location.code, blobs.PREAMBLE_SIZE, FIXED_SIZE), uint256[FIXED_WORDS])
+    fixed: Bytes[FIXED_SIZE] = slice(location.code, blobs.PREAMBLE_SIZE, FIXED_SIZE)
+    words: uint256[FIXED_WORDS] = abi_decode(fixed, uint256[FIXED_WORDS])
     return Terms(
         app=self._address(words[0]),
         app_price=words[0] >> PRICE_AT,

@@ -3,8 +3,8 @@
 @title Matching of orders
 @license Apache-2.0
 @notice Four orders that fit together become a deal: their volume is consumed and its price locked.
-@dev    The checks run in the order in which PoCo's clients expect their reasons. All calls to other contracts are static and
-        come before the first write.
+@dev    The checks run in the order in which PoCo's clients expect their reasons. All calls to other contracts are
+        static and come before the first write.
 """
 from hub.modules import accounts
 from hub.modules import authenticity

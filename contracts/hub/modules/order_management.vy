@@ -2,8 +2,8 @@
 """
 @title Signing and closing orders on chain
 @license Apache-2.0
-@notice An order may be signed by a transaction instead of a signature, and is withdrawn by closing it. Its owner does so,
-        or anyone who has the owner's signature over the operation.
+@notice An order may be signed by a transaction instead of a signature, and is withdrawn by closing it. Its owner does
+        so, or anyone who has the owner's signature over the operation.
 @dev    Closing is for ever. An order signed on chain stays so until its resource changes hands.
 """
 from hub.modules import bounds

@@ -2,7 +2,8 @@
 """
 @title What the hub remembers of an order
 @license Apache-2.0
-@dev    One word per order hash: consumed volume (95 bits) | whether a request order was ever matched (1) | presigner (160).
+@dev    One word per order hash: consumed volume (95 bits) | whether a request order was ever matched (1) | presigner
+        (160).
 
         A volume beyond 95 bits counts as 2**95 - 1, in matching and in closing alike, so that a closed order has
         nothing left whatever its volume. "Matched" is apart from "consumed" because closing consumes too, and only

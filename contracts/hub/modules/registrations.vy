@@ -2,8 +2,9 @@
 """
 @title What the registries say of a resource
 @license Apache-2.0
-@dev    One call answers with one word: owner (160 bits) | worker stake ratio (32) | scheduler reward ratio (8), zero for
-        what is not registered. A registry that does not know `entry` cannot be used with this hub: the call reverts.
+@dev    One call answers with one word: owner (160 bits) | worker stake ratio (32) | scheduler reward ratio (8), zero
+        for what is not registered. A registry that does not know `entry` cannot be used with this hub: the call
+        reverts.
 """
 from hub.modules import rules
 

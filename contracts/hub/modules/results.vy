@@ -2,8 +2,8 @@
 """
 @title Results
 @license Apache-2.0
-@notice What a task leaves on chain: `results`, usually a link, and the payload of its callback. Kept as code (see blobs)
-        under the task's id; the task's own word says whether there is any, so forged code is never read.
+@notice What a task leaves on chain: `results`, usually a link, and the payload of its callback. Kept as code (see
+        blobs) under the task's id; the task's own word says whether there is any, so forged code is never read.
 @dev    Layout after the preamble: length of `results` (2 bytes), `results`, `resultsCallback`.
 """
 from hub.modules import blobs

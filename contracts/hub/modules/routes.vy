@@ -2,8 +2,8 @@
 """
 @title Which facet answers which selector
 @license Apache-2.0
-@dev    One word per selector: facet 160 | position in the list of selectors 16 | window 8. The list holds eight selectors
-        per word, in order of arrival.
+@dev    One word per selector: facet 160 | position in the list of selectors 16 | window 8. The list holds eight
+        selectors per word, in order of arrival.
 """
 from hub.modules import rules
 from hub.modules import store

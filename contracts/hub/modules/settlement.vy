@@ -57,8 +57,8 @@ def _succeed(task_id: bytes32, terms: deals.Terms, extras: deals.Extras):
 @internal
 def _share_out(task_id: bytes32, terms: deals.Terms, count: uint256):
     """
-    @notice Pay those who were proved right by the logarithm of their weight, seize the others' stakes for them, and give
-            the scheduler its share and what rounding left.
+    @notice Pay those who were proved right by the logarithm of their weight, seize the others' stakes for them, and
+            give the scheduler its share and what rounding left.
     """
     total: uint256 = terms.workerpool_price
     log_weights: uint256 = 0
@@ -99,7 +99,10 @@ def _share_with_one(task_id: bytes32, terms: deals.Terms, worker: address):
 
 @internal
 def _fail(task_id: bytes32, terms: deals.Terms, extras: deals.Extras, count: uint256):
-    """@notice Refund the sponsor, give the scheduler's stake to the kitty, free every worker: the scheduler alone pays."""
+    """
+    @notice Refund the sponsor, give the scheduler's stake to the kitty, free every worker: the scheduler alone
+            pays.
+    """
     accounts._unlock(extras.sponsor, terms.app_price + extras.dataset_price + terms.workerpool_price)
     stake: uint256 = self._scheduler_stake(terms.workerpool_price)
     accounts._seize(terms.scheduler, stake, task_id)

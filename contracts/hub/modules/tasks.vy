@@ -3,8 +3,8 @@
 @title Tasks
 @license Apache-2.0
 @notice The state of a task: two words, of which the first is the id of its deal.
-@dev    Second word, low bits first: status 8 | index 32 | contribution deadline 40 | reveal deadline 40 | final deadline 40 |
-        reveals 16 | winners 16 | contributors 16 | consensus 16 | digest 16 | results kept 1.
+@dev    Second word, low bits first: status 8 | index 32 | contribution deadline 40 | reveal deadline 40 | final
+        deadline 40 | reveals 16 | winners 16 | contributors 16 | consensus 16 | digest 16 | results kept 1.
 
         "Consensus" and "digest" are positions in the list of contributors, plus one: of the first whose result hash is
         the consensus value, and of the first who revealed and keeps the digest. Group weights and their total have no

@@ -23,10 +23,7 @@ interface Token:
 SELECTOR_SIZE: constant(uint256) = 4
 # What a refused match may say when it is passed on.
 REASON_MAX: constant(uint256) = 4096
-MATCH_ORDERS: constant(bytes4) = method_id(
-    "matchOrders((address,uint256,uint256,bytes32,address,address,address,bytes32,bytes),(address,uint256,uint256,bytes32,address,address,address,bytes32,bytes),(address,uint256,uint256,bytes32,uint256,uint256,address,address,address,bytes32,bytes),(address,uint256,address,uint256,address,uint256,address,uint256,bytes32,uint256,uint256,address,address,string,bytes32,bytes))",
-    output_type=bytes4,
-)
+MATCH_ORDERS: constant(bytes4) = 0x156194d4
 
 
 @internal

@@ -2,8 +2,8 @@
 """
 @title How much of an answer the diamond passes on
 @license Apache-2.0
-@notice The diamond reserves memory for an answer before it knows its size, and cuts off what does not fit. Every function
-        is given one of three windows when it is linked: 32 bytes, 4 kB or 32 kB.
+@notice The diamond reserves memory for an answer before it knows its size, and cuts off what does not fit. Every
+        function is given one of three windows when it is linked: 32 bytes, 4 kB or 32 kB.
 @dev    A standard cut says nothing of answers, so functions known to be narrow or medium are listed here, and whatever
         is not listed gets the wide window: always right, only dearer by some 5,000 gas. Refusals are passed on whole
         whatever the window.

@@ -244,7 +244,9 @@ def finalize(taskId: bytes32, results: Bytes[bounds.RESULTS_DECODED], resultsCal
         assert keccak256(resultsCallback) == tasks._digest(taskId, state)
 
     state.status = rules.TASK_COMPLETED
-    if _results._keep(taskId, convert(results, Bytes[bounds.RESULTS]), convert(resultsCallback, Bytes[bounds.CALLBACK])):
+    if _results._keep(
+        taskId, convert(results, Bytes[bounds.RESULTS]), convert(resultsCallback, Bytes[bounds.CALLBACK])
+    ):
         state.results_kept = 1
     tasks._save(taskId, state)
     extras: deals.Extras = deals._extras(location, terms)
@@ -294,7 +296,9 @@ def contributeAndFinalize(
     state.contributors = 1
     state.consensus_at = 1
     state.digest_at = 1
-    if _results._keep(taskId, convert(results, Bytes[bounds.RESULTS]), convert(resultsCallback, Bytes[bounds.CALLBACK])):
+    if _results._keep(
+        taskId, convert(results, Bytes[bounds.RESULTS]), convert(resultsCallback, Bytes[bounds.CALLBACK])
+    ):
         state.results_kept = 1
     tasks._save(taskId, state)
     extras: deals.Extras = deals._extras(location, terms)
