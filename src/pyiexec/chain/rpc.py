@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -24,10 +25,11 @@ _REVERT_CODES = {3, -32000, -32015}
 class RpcError(IexecError):
     """An error object answered by the node."""
 
-    def __init__(self, method: str, error: Mapping[str, Any]) -> None:
-        self.rpc_code: int = error.get("code", 0)
-        self.data: Any = error.get("data")
-        self.message: str = str(error.get("message", ""))
+    def __init__(self, method: str, error: Mapping[str, Any] | str) -> None:
+        fields: Mapping[str, Any] = error if isinstance(error, Mapping) else {"message": error}
+        self.rpc_code: int = fields.get("code", 0)
+        self.data: Any = fields.get("data")
+        self.message: str = str(fields.get("message", ""))
         super().__init__("CHAIN_REFUSED", f"{method}: {self.message}")
 
 
@@ -60,6 +62,17 @@ class JsonRpc:
             await self._session.close()
             self._session = None
 
+    @property
+    def host(self) -> str:
+        """The node's host and port, for messages: the rest of a URL often holds an access key."""
+        parts = urlsplit(self.url)
+        return parts.netloc.rpartition("@")[2] or self.url.partition(":")[0]
+
+    def _is_unfit(self, text: str) -> bool:
+        """Whether the text would show more of the URL than its host, or says nothing at all."""
+        parts = urlsplit(self.url)
+        return not text or any(part and part in text for part in (parts.path.strip("/"), parts.query, parts.password))
+
     async def _post(self, payload: Any) -> Any:
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=self._connections)
@@ -71,13 +84,12 @@ class JsonRpc:
             ) as response:
                 answer = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise IexecError(
-                "CHAIN_UNREACHABLE", f"no answer from {self.url}: {error or type(error).__name__}"
-            ) from None
+            reason = type(error).__name__ if self._is_unfit(str(error)) else str(error)
+            raise IexecError("CHAIN_UNREACHABLE", f"no answer from {self.host}: {reason}") from None
         try:
             return msgspec.json.decode(answer)
         except msgspec.DecodeError:
-            raise IexecError("CHAIN_UNREACHABLE", f"{self.url} does not speak JSON-RPC") from None
+            raise IexecError("CHAIN_UNREACHABLE", f"{self.host} does not speak JSON-RPC") from None
 
     async def call(self, method: str, *params: Any) -> Any:
         """One request.
@@ -88,10 +100,7 @@ class JsonRpc:
         """
         self.count += 1
         request = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
-        answer = await self._post(request)
-        if "error" in answer:
-            raise RpcError(method, answer["error"])
-        return answer["result"]
+        return self._outcome(method, await self._post(request))
 
     async def batch(self, requests: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
         """Several requests in one round trip; answers in the order of the requests.
@@ -125,14 +134,24 @@ class JsonRpc:
         answers = await self._post(payload)
         if not isinstance(answers, list):
             raise RpcError("batch", answers.get("error", {}) if isinstance(answers, dict) else {})
-        by_id = {answer.get("id"): answer for answer in answers}
+        by_id = {answer.get("id"): answer for answer in answers if isinstance(answer, dict)}
         outcomes: list[Any] = []
         for identifier, (method, _) in zip(ids, requests, strict=True):
-            answer = by_id.get(identifier)
-            if answer is None:
+            if identifier not in by_id:
                 raise RpcError("batch", {"message": f"no answer to {method}"})
-            outcomes.append(RpcError(method, answer["error"]) if "error" in answer else answer["result"])
+            try:
+                outcomes.append(self._outcome(method, by_id[identifier]))
+            except RpcError as error:
+                outcomes.append(error)
         return outcomes
+
+    def _outcome(self, method: str, answer: Any) -> Any:
+        if not isinstance(answer, dict) or ("result" not in answer and not answer.get("error")):
+            raise IexecError("CHAIN_UNREACHABLE", f"{self.host} does not speak JSON-RPC")
+        # Some nodes send a null beside the result.
+        if answer.get("error"):
+            raise RpcError(method, answer["error"])
+        return answer["result"]
 
     async def eth_call(
         self,
