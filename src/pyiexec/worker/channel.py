@@ -147,8 +147,7 @@ class Channel:
             raise IexecError(code, f"the scheduler refused this worker: {answer.message}")
         if not isinstance(answer, Welcome):
             raise IexecError("BAD_MESSAGE", "the scheduler answered neither Welcome nor Refused")
-        self._journal.acknowledged(answer.received)
-        self._journal.skip_to(answer.received)
+        await self._journal.resume_after(answer.received)
         return answer
 
     async def _converse(self, socket: ClientConnection, welcome: Welcome, handle: Handler) -> None:

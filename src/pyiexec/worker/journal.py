@@ -17,11 +17,14 @@ import sqlalchemy as sa
 
 from pyiexec.foundation.clock import Clock
 from pyiexec.foundation.database import Database, Migrations
+from pyiexec.foundation.logs import get_logger
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.messages import Progress, encode_message
 from pyiexec.protocol.primitives import TaskId
 from pyiexec.worker import tables
 from pyiexec.worker.record import TaskRecord
+
+log = get_logger(__name__)
 
 MIGRATIONS = Migrations("pyiexec.worker.migrations", "worker")
 
@@ -48,6 +51,7 @@ class _Unwritten:
     records: dict[TaskId, TaskRecord | None] = field(default_factory=dict)
     reports: list[Report] = field(default_factory=list)
     acknowledged: int = 0
+    renumbered: bool = False
     received: int = 0
     sent: int = 0
 
@@ -67,7 +71,9 @@ class _Unwritten:
         ]
         if rows:
             connection.execute(tables.tasks.insert(), rows)
-        if self.acknowledged:
+        if self.renumbered:
+            connection.execute(tables.reports.delete())
+        elif self.acknowledged:
             connection.execute(tables.reports.delete().where(tables.reports.c.seq <= self.acknowledged))
         if self.reports:
             connection.execute(tables.reports.insert(), [{"seq": r.seq, "body": r.body} for r in self.reports])
@@ -94,6 +100,7 @@ class Journal:
         self.committed = 0
         self._closed = 0
         self._unwritten = _Unwritten()
+        self._epoch = 0
         self._timer: asyncio.TimerHandle | None = None
         self._writes: set[asyncio.Task[None]] = set()
         #: Called when a stake was locked.
@@ -180,10 +187,22 @@ class Journal:
             self._flush()
         await asyncio.gather(*self._writes, return_exceptions=True)
 
-    def skip_to(self, seq: int) -> None:
-        """Number the next report above `seq`, which the scheduler has seen from an earlier life of this folder."""
-        if seq > self.sent:
-            self.sent = self.committed = seq
+    async def resume_after(self, seq: int) -> None:
+        """The scheduler begins a conversation in which the last report it has kept is `seq`.
+
+        When it has lost some, or this folder is younger than its memory, the reports that are owed are numbered anew.
+        """
+        oldest = self._reports[0].seq if self._reports else self.sent + 1
+        if oldest - 1 <= seq <= self.sent:
+            self.acknowledged(seq)
+            return
+        log.warning("scheduler and worker remember different reports", ours=self.sent, theirs=seq)
+        self._epoch += 1
+        owed = [Report(seq + number, report.body) for number, report in enumerate(self._reports, start=1)]
+        self._reports = deque(owed)
+        self.sent, self.committed = seq + len(owed), seq
+        self._unwritten.reports, self._unwritten.renumbered = list(owed), True
+        await self._flush()
 
     def _remember(self, record: TaskRecord) -> None:
         before = self._records.pop(record.task_id, None)
@@ -214,9 +233,11 @@ class Journal:
         unwritten, self._unwritten = self._unwritten, _Unwritten()
         unwritten.received, unwritten.sent, now = self.received, self.sent, self._clock.now()
 
+        epoch = self._epoch
+
         async def run() -> None:
             await self._database.write(lambda connection: unwritten.write(connection, now))
-            if unwritten.sent > self.committed:
+            if epoch == self._epoch and unwritten.sent > self.committed:
                 self.committed = unwritten.sent
                 self.on_reports()
 

@@ -240,7 +240,9 @@ def _confirmed(record: TaskRecord, status: ReplicateStatus) -> Decision:
     actions: tuple[Action, ...] = ()
     if record.status is _S.CONTRIBUTED and record.must_reveal:
         actions = (Action.REVEAL, Action.UPLOAD)
-    if record.status is _S.REVEALED and record.location:
+    if record.status is _S.REVEALED and not record.location:
+        actions = (Action.UPLOAD,)
+    elif record.status is _S.REVEALED:
         record, last = _walk(record, _S.RESULT_UPLOADED)
         reports += last
     return Decision(record, tuple(reports), actions)
@@ -394,8 +396,9 @@ def check_gate(record: TaskRecord, deal: Deal, task: Task, contribution: Contrib
     Raises:
         IexecError: ``TASK_NOT_ACTIVE``, ``CONTRIBUTION_TIMEOUT``, ``CONTRIBUTION_ALREADY_SET``, ``STAKE_TOO_LOW``.
     """
-    if contribution.status is ContributionStatus.CONTRIBUTED and task.status not in _TERMINAL:
-        # Cast before this worker lost its memory: found again, it can still be revealed.
+    cast = contribution.status in (ContributionStatus.CONTRIBUTED, ContributionStatus.PROVED)
+    if cast and task.status not in _TERMINAL:
+        # Cast before this worker lost its memory: computed again, it can still be revealed and uploaded.
         return
     if contribution.status is not ContributionStatus.UNSET:
         raise IexecError("CONTRIBUTION_ALREADY_SET", "this worker has contributed to the task already")

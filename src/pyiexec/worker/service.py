@@ -17,8 +17,8 @@ import anyio
 
 from pyiexec.chain.heads import HeadFeed
 from pyiexec.chain.hub import Hub
+from pyiexec.chain.keystore import read_key_file
 from pyiexec.chain.rpc import JsonRpc
-from pyiexec.chain.signer import Signer
 from pyiexec.chain.transactions import MIGRATIONS as TRANSACTION_MIGRATIONS
 from pyiexec.chain.transactions import TransactionManager
 from pyiexec.foundation.clock import Clock, SystemClock
@@ -63,10 +63,10 @@ async def serve(
         randomness: of the pauses between reconnections.
 
     Raises:
-        IexecError: ``BAD_SETTINGS``, ``BAD_KEY``, ``DATABASE_UNAVAILABLE``; whatever made it unable to go on.
+        IexecError: ``BAD_SETTINGS``, ``BAD_KEY``, ``WALLET_MISSING``, ``DATABASE_UNAVAILABLE``.
     """
     clock = clock or SystemClock()
-    signer = _read_signer(settings)
+    signer = read_key_file(settings.key_file, settings.password_file)
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     if settings.behaviour != "honest":
         log.warning("this worker cheats, as its settings say", behaviour=settings.behaviour)
@@ -154,24 +154,6 @@ async def serve(
             group.start_soon(announce)
             await stop.wait()
             group.cancel_scope.cancel()
-
-
-def _read_signer(settings: WorkerSettings) -> Signer:
-    """The worker's account.
-
-    Raises:
-        IexecError: ``BAD_SETTINGS`` when a file cannot be read, ``BAD_KEY``, ``BAD_PASSWORD``.
-    """
-    try:
-        text = settings.key_file.read_text().strip()
-        password = settings.password_file.read_text().rstrip("\r\n") if settings.password_file else ""
-    except OSError as error:
-        raise IexecError("BAD_SETTINGS", f"cannot read {error.filename}: {error.strerror}") from None
-    if not text.startswith("{"):
-        return Signer.from_key(text)
-    from pyiexec.chain.keystore import decrypt  # scrypt is for those who use it
-
-    return decrypt(text, password)
 
 
 async def _chain_id(rpc: JsonRpc, clock: Clock, stop: anyio.Event) -> int | None:

@@ -172,6 +172,7 @@ class ScriptedScheduler:
                         self.lose_reports -= 1
                         socket.transport.abort()
                         return
+                    assert seq <= self.received[worker] + 1
                     if seq > self.received[worker]:
                         self.received[worker] = seq
                         self.reports.append((worker, body))

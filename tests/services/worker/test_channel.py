@@ -197,6 +197,28 @@ async def test_a_worker_that_lost_its_folder_numbers_its_reports_above_what_was_
         assert scheduler.received[WORKER.address] == 11
 
 
+async def test_a_scheduler_that_lost_its_database_is_told_what_is_owed_from_where_it_stands(
+    scheduler: ScriptedScheduler, tmp_path: Path
+) -> None:
+    async with life(scheduler, tmp_path) as worker:
+        for number in (1, 2, 3):
+            await worker.report(number)
+        await scheduler.until(lambda: numbers(scheduler) == [1, 2, 3])
+    await scheduler.stop()
+    async with life(scheduler, tmp_path) as worker:
+        await worker.report(4)
+    scheduler.received.clear()
+    await scheduler.start()
+    async with life(scheduler, tmp_path) as worker:
+        await worker.report(5)
+        await scheduler.until(lambda: numbers(scheduler) == [1, 2, 3, 4, 5])
+        assert scheduler.received[WORKER.address] == 2
+    async with life(scheduler, tmp_path) as worker:
+        await worker.report(6)
+        await scheduler.until(lambda: len(numbers(scheduler)) == 6)
+        assert scheduler.received[WORKER.address] == 3
+
+
 async def test_a_silent_scheduler_is_left_and_met_again(tmp_path: Path) -> None:
     async with scripted(ScriptedScheduler(CHAIN, POOL, heartbeat=0.05)) as scheduler:
         scheduler.silent = True

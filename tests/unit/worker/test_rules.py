@@ -168,7 +168,7 @@ TABLE = [
         Confirmed(S.REVEALED, TX),
         S.REVEALED,
         [S.REVEALED],
-        [],
+        [Action.UPLOAD],
     ),
     (
         "uploaded before revealed",
