@@ -221,9 +221,11 @@ class ChainWork:
             # A task already tried is left alone for a while, the longer the more often.
             if attempt > 1:
                 await self._clock.sleep(_pause(attempt - 1))
+            # After a failure the node is asked for the gas, should our own idea of it have been the reason.
+            limit = gas if attempt == 0 else None
             try:
                 record = await self._transactions.submit(
-                    name, action, self._hub.address, data, gas=gas, retry=attempt > 0
+                    name, action, self._hub.address, data, gas=limit, retry=attempt > 0
                 )
                 if sent is not None:
                     self._post(sent)

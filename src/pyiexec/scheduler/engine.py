@@ -225,8 +225,9 @@ class Engine:
                     self._read_deal(deal_id, with_tasks=True)
                 case TaskLog(task_id):
                     doubted.add(task_id)
-                case ScoreChanged(worker, accurate):
-                    self.crew.scored(worker, accurate=not accurate)
+                case _:
+                    # A score taken back is read anew when its worker next logs in; until then it is a little off.
+                    pass
         for raw in item.logs:
             match interpret(raw):
                 case DealNoticed(workerpool, deal_id) if workerpool == self._workerpool:
@@ -282,8 +283,10 @@ class Engine:
     def _deal_read(self, deal_id: DealId, facts: DealFacts, item: DealSeen, step: _Step) -> None:
         deal = facts.deal
         if deal.workerpool.owner != self._signer.address:
-            # Authorisations are checked against the owner at the match: nobody could contribute with ours.
+            # The owner at the match authorises and finalizes: with our key nobody could even contribute.
             log.error("a deal belongs to another owner of the pool", deal=deal_id, owner=deal.workerpool.owner)
+            step.changes.read[deal_id] = facts
+            return
         step.changes.read[deal_id] = facts
         log.info("deal", deal=deal_id, tasks=deal.bot_size, trust=deal.trust, requester=deal.requester)
         overtaken = []

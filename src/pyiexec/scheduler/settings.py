@@ -34,7 +34,8 @@ class SchedulerSettings(msgspec.Struct, frozen=True, kw_only=True):
         failures: workers that must fail with the same cause of the task's own before the task is given up.
         patience_seconds: beyond the category's time, before a replicate without progress is replaced.
         auto_claim: refund the pool's own tasks after their final deadline, which frees every stake.
-        assign_early: give tasks out while the transaction that opens them is being mined.
+        assign_early: give tasks out while the transaction that opens them is being mined; for chains whose blocks are
+            seconds apart.
         max_result_bytes: largest result archive fetched for verification, and what it may unpack to.
     """
 
@@ -54,7 +55,7 @@ class SchedulerSettings(msgspec.Struct, frozen=True, kw_only=True):
     failures: Annotated[int, Meta(ge=1)] = 2
     patience_seconds: Annotated[int, Meta(ge=1)] = 5
     auto_claim: bool = True
-    assign_early: bool = True
+    assign_early: bool = False
     max_result_bytes: Annotated[int, Meta(ge=1)] = 256 * MEBIBYTE
 
     @property

@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import anyio
 import anyio.abc
+import msgspec
 import pytest
 from tests.services.scheduler.scripted import ScriptedWorker
 
@@ -152,8 +153,6 @@ class Net:
         domain = Domain(self.manifest.chain_id, self.hub.address)
         typed: Order = order
         signature = roles.account(role).sign_digest(to_bytes(order_hash(typed, domain)))
-        import msgspec
-
         return msgspec.structs.replace(order, sign=to_hex(signature))
 
     async def tasks_of(self, deal_id: DealId) -> list[TaskId]:

@@ -12,6 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from pyiexec.chain import calls
+from pyiexec.chain.hub import Hub
 from pyiexec.chain.rpc import JsonRpc
 from pyiexec.chain.sending import Call, send_all
 from pyiexec.chain.signer import Signer
@@ -37,7 +38,7 @@ from pyiexec.protocol.messages import (
     encode_message,
     login_hash,
 )
-from pyiexec.protocol.primitives import Address, ResultDigest, TaskId, bytes32, to_bytes, to_hex
+from pyiexec.protocol.primitives import Address, ResultDigest, TaskId, bytes32, keccak256, to_bytes, to_hex
 from pyiexec.protocol.replicates import ReplicateStatus
 from pyiexec.protocol.results import ResultLink, format_link, pack
 from pyiexec.storage.client import ContentClient
@@ -51,6 +52,10 @@ def archive(answer: bytes) -> bytes:
 
 def digest_of(answer: bytes) -> ResultDigest:
     return ResultDigest(bytes32(sha256(answer).digest()))
+
+
+def callback_archive(data: bytes) -> bytes:
+    return pack({"computed.json": b'{"callback-data": "%s"}' % to_hex(data).encode()})
 
 
 class ScriptedWorker:
@@ -73,6 +78,8 @@ class ScriptedWorker:
         self.content = content
         self.answer = answer
         self.slots = slots
+        #: Whether the answer is meant for the deal's callback.
+        self.callback = False
         self.received = 0
         self.sent: list[Progress] = []
         self.acknowledged = 0
@@ -216,11 +223,9 @@ class ScriptedWorker:
         return True
 
     async def wait_active(self, task_id: TaskId) -> None:
-        from pyiexec.chain.hub import Hub
-
         with anyio.fail_after(10):
-            while (await Hub(self.rpc, self.hub).task(task_id)).status == 0:
-                await anyio.sleep(0.01)  # noqa: ASYNC110 - the chain gives no sign to this plain client
+            while (await Hub(self.rpc, self.hub).task(task_id)).status == 0:  # noqa: ASYNC110 - nothing tells it
+                await anyio.sleep(0.01)
 
     async def compute(self, task_id: TaskId) -> None:
         for status in (S.STARTED, S.APP_DOWNLOADED, S.DATA_DOWNLOADED, S.COMPUTED):
@@ -230,7 +235,7 @@ class ScriptedWorker:
         task_id = assign.task_id
         await self.compute(task_id)
         await self.wait_active(task_id)
-        digest, signature = digest_of(self.answer), to_bytes(assign.authorization.signature)
+        digest, signature = self.digest, to_bytes(assign.authorization.signature)
         if assign.mode == "contribute_and_finalize":
             location = await self.store()
             link = format_link(ResultLink("ipfs", location))
@@ -246,11 +251,16 @@ class ScriptedWorker:
             await self.report(task_id, S.FAILED, cause="CONSENSUS_REACHED")
 
     async def reveal(self, reveal: Reveal) -> None:
-        assert await self.transact(calls.reveal(reveal.task_id, digest_of(self.answer)))
+        assert await self.transact(calls.reveal(reveal.task_id, self.digest))
         await self.report(reveal.task_id, S.REVEALED)
 
     async def upload(self, upload: Upload) -> None:
         await self.report(upload.task_id, S.RESULT_UPLOADED, location=await self.store())
 
+    @property
+    def digest(self) -> ResultDigest:
+        return ResultDigest(bytes32(keccak256(self.answer))) if self.callback else digest_of(self.answer)
+
     async def store(self, answer: bytes | None = None) -> str:
-        return f"/ipfs/{await self.content.add(archive(self.answer if answer is None else answer))}"
+        packed = callback_archive if self.callback else archive
+        return f"/ipfs/{await self.content.add(packed(self.answer if answer is None else answer))}"

@@ -9,6 +9,8 @@ from tests.services.scheduler.conftest import HEARTBEAT, SHORT, Net, shown, unti
 from tests.services.scheduler.scripted import S, ScriptedWorker, digest_of
 
 from pyiexec.chain import calls
+from pyiexec.chain.sending import Call, send_all
+from pyiexec.devnet import roles
 from pyiexec.protocol import ids
 from pyiexec.protocol.messages import Abort, Assign, Reveal, Upload
 from pyiexec.protocol.primitives import bytes32, to_bytes
@@ -222,9 +224,6 @@ async def test_an_uploader_that_never_uploads_gives_way(net: Net) -> None:
 
 
 async def test_a_task_somebody_else_opened_is_served_like_any_other(net: Net) -> None:
-    from pyiexec.chain.sending import Call, send_all
-    from pyiexec.devnet import roles
-
     deal = await net.buy(volume=3, trust=2)
     stranger = roles.account(roles.DATASET_PROVIDER)
     await send_all(net.rpc, stranger, [Call(net.hub.address, calls.initialize(deal, 1))])

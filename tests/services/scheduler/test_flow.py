@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import anyio
 import pytest
 from tests.services.scheduler.conftest import Net, until_shown
@@ -20,10 +18,8 @@ async def test_a_task_of_trust_one_is_contributed_and_finalized_by_one_worker(ne
     async with net.scheduler() as url, anyio.create_task_group() as group:
         group.start_soon(worker.run, url)
         await worker.until(lambda: worker.welcome is not None)
-        started = time.monotonic()
         deal = await net.buy(trust=1)
         assert await net.settled(deal) == [TaskStatus.COMPLETED]
-        print("trust 1:", round(time.monotonic() - started, 3), "s")
         assign = await worker.command(Assign)
         assert isinstance(assign, Assign)
         assert assign.mode == "contribute_and_finalize"
@@ -40,10 +36,8 @@ async def test_a_task_of_trust_five_is_voted_revealed_verified_and_finalized(net
         for worker in net.workers[:3]:
             group.start_soon(worker.run, url)
             await worker.until(lambda worker=worker: worker.welcome is not None)
-        started = time.monotonic()
         deal = await net.buy(trust=5)
         assert await net.settled(deal) == [TaskStatus.COMPLETED]
-        print("trust 5:", round(time.monotonic() - started, 3), "s")
         (task_id,) = await net.tasks_of(deal)
         task = await net.hub.task(task_id)
         assert task.reveal_counter == task.winner_counter == 3
@@ -62,4 +56,25 @@ async def test_a_bag_of_tasks_keeps_all_workers_busy_and_every_worker_votes_once
         for task in await net.hub.tasks(ids):
             assert len(set(task.contributors)) == len(task.contributors)
             assert 4 <= len(task.contributors) <= 6
+        group.cancel_scope.cancel()
+
+
+async def test_a_callback_gets_the_data_the_application_declared(net: Net) -> None:
+    worker = net.workers[0]
+    worker.callback, worker.answer = True, b"forty-two"
+    async with net.scheduler() as url, anyio.create_task_group() as group:
+        group.start_soon(worker.run, url)
+        deal = await net.buy(trust=1, callback=net.workers[6].address)
+        assert await net.settled(deal) == [TaskStatus.COMPLETED]
+        (task_id,) = await net.tasks_of(deal)
+        assert await net.hub.result_for(task_id) == b"forty-two"
+        group.cancel_scope.cancel()
+
+
+async def test_tasks_given_out_early_end_the_same_way(net: Net) -> None:
+    async with net.scheduler(assign_early=True) as url, anyio.create_task_group() as group:
+        for worker in net.workers[:3]:
+            group.start_soon(worker.run, url)
+        deal = await net.buy(trust=5, volume=3)
+        assert await net.settled(deal) == [TaskStatus.COMPLETED] * 3
         group.cancel_scope.cancel()

@@ -12,6 +12,8 @@ from tests.services.scheduler.conftest import Net, until_shown
 from tests.services.scheduler.scripted import S
 
 from pyiexec.chain.anvil import free_port
+from pyiexec.chain.rpc import JsonRpc
+from pyiexec.foundation.database import Database
 from pyiexec.foundation.settings import save_settings
 from pyiexec.protocol.messages import Assign
 from pyiexec.protocol.tasks import TaskStatus
@@ -44,7 +46,8 @@ class Process:
         log = self._settings.with_suffix(".log").open("ab")
         command = [sys.executable, "-c", PROGRAM, str(self._settings)]
         with log:
-            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+            # A plain child: it must outlive nothing, and be killed without ceremony.
+            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)  # noqa: ASYNC220
         assert self._process.stdout is not None
         line = await anyio.to_thread.run_sync(self._process.stdout.readline)
         return line.decode().strip()
@@ -137,9 +140,6 @@ async def test_a_reorganisation_that_undoes_the_opening_is_survived(net: Net) ->
 async def test_an_idle_scheduler_asks_the_chain_nothing_and_writes_nothing(
     net: Net, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pyiexec.chain.rpc import JsonRpc
-    from pyiexec.foundation.database import Database
-
     requests: list[object] = []
     writes: list[object] = []
     post, write = JsonRpc._post, Database.write

@@ -55,9 +55,9 @@ def report(worker: Address, status: ReplicateStatus, **fields: object) -> e.Repo
 class World:
     """The hub's rules for one task, and workers that behave as their name says.
 
-    Behaviours: ``good``; ``liar`` (votes for a common wrong result); ``silent`` (votes, never reveals); ``broken`` (fails
-    for a reason of its own); ``app`` (the application fails); ``crash`` (is lost before it votes); ``dead`` (votes and is
-    lost); ``cheat`` (uploads something else).
+    Behaviours: ``good``; ``liar`` (votes for a common wrong result); ``silent`` (votes, never reveals); ``broken``
+    (fails for a reason of its own); ``app`` (the application fails); ``crash`` (is lost before it votes); ``dead``
+    (votes and is lost); ``cheat`` (uploads something else).
     """
 
     def __init__(

@@ -45,9 +45,16 @@ def test_a_new_task_is_opened_on_chain() -> None:
     assert after(fresh()).commands == [c.SubmitInitialize()]
 
 
-def test_workers_get_a_task_as_soon_as_its_opening_is_sent() -> None:
+def test_workers_get_a_task_once_it_is_open() -> None:
     state, commands = after(fresh(5), e.InitializeSent())
     assert state.phase is Phase.INITIALIZING
+    assert commands == [c.SubmitInitialize()]
+    assert after(state, e.Initialized()).commands == [c.AssignReplicas(3)]
+
+
+def test_or_as_soon_as_its_opening_is_sent_if_the_manager_wants_that() -> None:
+    policy = Policy(assign_early=True)
+    commands = decide(fresh(5), [e.InitializeSent()], now=START, candidates=3, policy=policy).commands
     assert c.AssignReplicas(3) in commands
 
 
@@ -195,7 +202,7 @@ def test_a_consensus_on_chain_outranks_a_task_given_up() -> None:
     assert c.SendReveal(C, RIGHT) in commands
 
 
-# --- revealing, uploading, finalizing -----------------------------------------------------------------------------------
+# --- revealing, uploading, finalizing -------------------------------------------------------------------------------
 
 
 def test_consensus_asks_the_winners_to_reveal_and_sends_the_others_home() -> None:

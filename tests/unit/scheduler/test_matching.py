@@ -1,0 +1,160 @@
+"""Which worker gets which task."""
+
+from __future__ import annotations
+
+import random
+import time
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.scheduler.model import address
+
+from pyiexec.protocol.primitives import Address, TaskId, bytes32
+from pyiexec.scheduler.matching import Demand, Supply, WaitingTasks, match
+
+ALICE, BOB = address(100), address(101)
+
+
+def task(number: int) -> TaskId:
+    return TaskId(bytes32(number))
+
+
+def demand(number: int, requester: Address = ALICE, deadline: int = 10, app: str = "0xapp") -> Demand:
+    return Demand(task(number), requester, deadline, app)
+
+
+def supply(number: int, free: int = 1, *, load: float = 0.0, strikes: int = 0, cached: tuple[str, ...] = ()) -> Supply:
+    return Supply(address(number), free, load, strikes, frozenset(cached))
+
+
+def run(
+    demands: list[tuple[Demand, int]],
+    supplies: list[Supply],
+    *,
+    participants: dict[TaskId, set[Address]] | None = None,
+    busy: dict[Address, int] | None = None,
+    seed: int = 0,
+) -> list[tuple[TaskId, Address]]:
+    """Assignments made when each task misses so many workers."""
+    waiting = WaitingTasks()
+    missing = {}
+    for wanted, count in demands:
+        waiting.put(wanted)
+        missing[wanted.task_id] = count
+    taken = {task_id: set(workers) for task_id, workers in (participants or {}).items()}
+    given: list[tuple[TaskId, Address]] = []
+
+    def give(task_id: TaskId, worker: Address) -> int:
+        given.append((task_id, worker))
+        taken.setdefault(task_id, set()).add(worker)
+        missing[task_id] -= 1
+        return missing[task_id]
+
+    match(
+        waiting,
+        supplies,
+        busy or {},
+        participants=lambda task_id: taken.get(task_id, set()),
+        give=give,
+        chance=random.Random(seed),
+    )
+    assert sorted(waiting.ids()) == sorted(task_id for task_id, count in missing.items() if count)
+    return given
+
+
+def test_no_worker_gets_a_task_twice() -> None:
+    assert run([(demand(1), 3)], [supply(1, 5)]) == [(task(1), address(1))]
+    assert run([(demand(1), 1)], [supply(1)], participants={task(1): {address(1)}}) == []
+
+
+def test_the_earlier_deadline_goes_first() -> None:
+    assert run([(demand(1, deadline=20), 1), (demand(2, deadline=10), 1)], [supply(1)]) == [(task(2), address(1))]
+
+
+def test_a_task_begun_is_finished_before_the_next_is_begun() -> None:
+    given = run([(demand(1), 2), (demand(2), 2)], [supply(1), supply(2), supply(3)])
+    assert [task_id for task_id, _ in given] == [task(1), task(1), task(2)]
+
+
+def test_the_requester_with_fewer_busy_slots_goes_first() -> None:
+    given = run([(demand(1, ALICE, 1), 1), (demand(2, BOB, 99), 1)], [supply(1)], busy={ALICE: 3})
+    assert given == [(task(2), address(1))]
+
+
+def test_a_large_bag_does_not_starve_a_small_one() -> None:
+    bag = [(demand(number, ALICE, 1), 1) for number in range(50)]
+    given = run([*bag, (demand(99, BOB, 50), 1)], [supply(number) for number in range(4)])
+    assert task(99) in [task_id for task_id, _ in given]
+
+
+def test_a_worker_that_holds_the_application_is_preferred() -> None:
+    given = run([(demand(1), 1)], [supply(1), supply(2, cached=("0xapp",), load=0.5), supply(3)])
+    assert given == [(task(1), address(2))]
+
+
+def test_a_worker_that_failed_lately_comes_last() -> None:
+    assert run([(demand(1), 1)], [supply(1, strikes=1), supply(2, load=0.5)]) == [(task(1), address(2))]
+
+
+def test_load_is_spread() -> None:
+    given = run([(demand(number), 1) for number in range(4)], [supply(1, 2), supply(2, 2)])
+    assert sorted(worker for _, worker in given) == sorted([address(1), address(1), address(2), address(2)])
+
+
+def test_chance_decides_among_equals() -> None:
+    chosen = {run([(demand(1), 1)], [supply(number) for number in range(8)], seed=seed)[0][1] for seed in range(64)}
+    assert len(chosen) == 8
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9), st.integers(1, 4)), max_size=20),
+    st.lists(st.integers(1, 3), max_size=6),
+    st.integers(0, 2**16),
+)
+def test_slots_are_used_up_unless_nobody_may_take_what_is_left(
+    wanted: list[tuple[int, int, int]], slots: list[int], seed: int
+) -> None:
+    demands = [
+        (demand(number, address(100 + requester), deadline), count)
+        for number, (requester, deadline, count) in enumerate(wanted)
+    ]
+    given = run(demands, [supply(number, free) for number, free in enumerate(slots)], seed=seed)
+    assert len(set(given)) == len(given)
+    used = {address(number): 0 for number in range(len(slots))}
+    missing = {wanted_task.task_id: count for wanted_task, count in demands}
+    for task_id, worker in given:
+        used[worker] += 1
+        missing[task_id] -= 1
+    for number, free in enumerate(slots):
+        worker = address(number)
+        assert used[worker] <= free
+        if used[worker] < free:
+            assert all((task_id, worker) in given for task_id, count in missing.items() if count)
+
+
+def test_ten_thousand_waiting_tasks_are_no_burden() -> None:
+    waiting = WaitingTasks()
+    for number in range(10_000):
+        waiting.put(demand(number, address(100 + number % 50), number % 97))
+    workers = [supply(number, 1) for number in range(100)]
+    started = time.perf_counter()
+    given: list[tuple[TaskId, Address]] = []
+
+    def give(task_id: TaskId, worker: Address) -> int:
+        given.append((task_id, worker))
+        return 0
+
+    match(waiting, workers, {}, participants=lambda _: set(), give=give, chance=random.Random(0))
+    assert len(given) == 100
+    assert time.perf_counter() - started < 1
+
+
+def test_a_task_that_no_longer_waits_is_passed_over() -> None:
+    waiting = WaitingTasks()
+    waiting.put(demand(1))
+    waiting.put(demand(2))
+    waiting.discard(task(1))
+    taken = waiting.take({})
+    assert taken is not None
+    assert taken[0].task_id == task(2)
+    assert waiting.take({}) is None
