@@ -200,7 +200,19 @@ class Registry:
 
 
 def asset_owner(rpc: JsonRpc, asset: Address) -> Reading[Address]:
-    """Who owns an asset, asked of the asset itself."""
+    """Who owns an asset, asked of the asset itself.
+
+    Raises:
+        IexecError: ``ASSET_UNKNOWN`` when awaited and nothing that has an owner stands there.
+    """
     function = FUNCTIONS["owner"]
     missing = ("ASSET_UNKNOWN", f"nothing that has an owner stands at {asset}")
-    return Reading(rpc, asset, function.encode(), lambda data: function.decode(data)[0], missing=missing)
+
+    def decode(data: bytes) -> Address:
+        # An account without code answers every call, with nothing.
+        if not data:
+            raise IexecError(*missing)
+        owner: Address = function.decode(data)[0]
+        return owner
+
+    return Reading(rpc, asset, function.encode(), decode, missing=missing)
