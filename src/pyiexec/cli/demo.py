@@ -95,18 +95,23 @@ async def _buy(network: Network, market: Market, output: Path, watch: Stopwatch)
     from pyiexec.protocol.units import format_rlc
     from pyiexec.sdk.deals import TaskUpdate
 
-    warned = False
+    told: set[str] = set()
     with TaskProgress(TILES) as progress:
+
+        def say_once(key: str, text: str) -> None:
+            if key not in told:
+                told.add(key)
+                progress.say(text)
 
         def on_quote(total: int) -> None:
             progress.say(f"{TILES} tiles at trust {TRUST} cost {format_rlc(total)}")
 
         def on_update(update: TaskUpdate, final: int) -> None:
-            nonlocal warned
+            seconds = max(0, final - int(time.time()))
+            say_once("matched", f"matched: what workers do not agree on within {seconds} s is refunded")
             progress.show(update)
-            if update.event == "Deadline" and not warned:
-                warned = True
-                progress.say("no consensus before the final deadline: claiming the price back")
+            if update.event == "Deadline":
+                say_once("deadline", "no consensus before the final deadline: claiming the price back")
 
         return await buy_picture(network, market, output, on_quote=on_quote, on_update=on_update, stopwatch=watch)
 
