@@ -11,7 +11,6 @@ from __future__ import annotations
 import random
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -22,7 +21,7 @@ from pyiexec.foundation.database import Database
 from pyiexec.foundation.logs import get_logger
 from pyiexec.protocol.authorization import WorkerpoolAuthorization
 from pyiexec.protocol.ids import authorization_hash
-from pyiexec.protocol.messages import Abort, Ack, Assign, Complete, Reveal, Upload, Welcome, encode_message
+from pyiexec.protocol.messages import Abort, Assign, Complete, Reveal, Upload
 from pyiexec.protocol.messages import Command as WorkerMessage
 from pyiexec.protocol.primitives import Address, DealId, TaskId, to_hex
 from pyiexec.protocol.replicates import ReplicateStatus
@@ -32,7 +31,7 @@ from pyiexec.scheduler import events as e
 from pyiexec.scheduler import matching
 from pyiexec.scheduler.chain_logs import DealNoticed, ScoreChanged, TaskLog, event_of, interpret
 from pyiexec.scheduler.chain_work import ChainWork
-from pyiexec.scheduler.crew import Crew, Member
+from pyiexec.scheduler.crew import Crew
 from pyiexec.scheduler.inbox import (
     ChainSeen,
     CommandsAcknowledged,
@@ -48,11 +47,12 @@ from pyiexec.scheduler.inbox import (
     WorkerLeft,
     WorkerSilent,
 )
-from pyiexec.scheduler.jobs import JobQueue, Tracked
+from pyiexec.scheduler.jobs import Tracked
 from pyiexec.scheduler.mailbox import Mailbox
 from pyiexec.scheduler.rules import Policy, decide, is_workers_own, replicas_missing, wake_at
 from pyiexec.scheduler.state import TaskState, new_task
-from pyiexec.scheduler.store import Changes, DealFacts, Stored
+from pyiexec.scheduler.step import Step
+from pyiexec.scheduler.store import DealFacts, Stored
 from pyiexec.scheduler.timers import ChainTime, Timers
 
 log = get_logger(__name__)
@@ -65,21 +65,6 @@ RECENT = 2_048
 FRESH_SECONDS = 10
 #: Tasks whose record is read in one go.
 _READ_TOGETHER = 256
-
-
-@dataclass(eq=False)
-class _Step:
-    """What one round through the inbox leads to."""
-
-    changes: Changes = field(default_factory=Changes)
-    events: dict[TaskId, list[e.Event]] = field(default_factory=dict)
-    jobs: JobQueue = field(default_factory=JobQueue)
-    followed: list[LogsSeen] = field(default_factory=list)
-    tellings: list[tuple[Member, int, bytes]] = field(default_factory=list)
-    acks: set[Address] = field(default_factory=set)
-
-    def happened(self, task_id: TaskId, *events: e.Event) -> None:
-        self.events.setdefault(task_id, []).extend(events)
 
 
 class Engine:
@@ -153,7 +138,7 @@ class Engine:
             await self._step(await self._inbox.take(STEP_LIMIT))
 
     async def _step(self, items: Iterable[Item]) -> None:
-        step = _Step()
+        step = Step()
         for item in items:
             self._take(item, step)
         for task_id, events in step.events.items():
@@ -164,9 +149,9 @@ class Engine:
         # What the chain is asked to do follows from what it said: it need not wait for our own memory of that.
         step.jobs.start(self._run_work, self._read_chain)
         await self._commit(step)
-        self._send(step)
+        step.send(self.crew, self._heartbeat_seconds)
 
-    async def _commit(self, step: _Step) -> None:
+    async def _commit(self, step: Step) -> None:
         saves = [item.save for item in step.followed if item.save is not None]
         if step.changes or saves:
             # Acknowledgements wait for a write that happens anyway: a command told twice does no harm.
@@ -186,7 +171,7 @@ class Engine:
 
     # --- what comes in ------------------------------------------------------------------------------------------------
 
-    def _take(self, item: Item, step: _Step) -> None:
+    def _take(self, item: Item, step: Step) -> None:
         match item:
             case LogsSeen():
                 self._logs(item, step)
@@ -216,7 +201,7 @@ class Engine:
                 for task_id in tasks:
                     step.happened(task_id, e.Ticked())
 
-    def _logs(self, item: LogsSeen, step: _Step) -> None:
+    def _logs(self, item: LogsSeen, step: Step) -> None:
         step.followed.append(item)
         doubted: set[TaskId] = set(self.tasks) if item.rewound else set()
         for raw in item.removed:
@@ -240,7 +225,7 @@ class Engine:
         if known:
             self._read_chain(known)
 
-    def _task_log(self, task_id: TaskId, seen: TaskLog, step: _Step) -> None:
+    def _task_log(self, task_id: TaskId, seen: TaskLog, step: Step) -> None:
         tracked = self.tasks.get(task_id) or self.recent.get(task_id)
         if tracked is None:
             if self._unread:
@@ -258,7 +243,7 @@ class Engine:
         now = self._chain_time.now()
         step.happened(task_id, event_of(seen, now=now, timeref=state.chain.timeref, weight=weight))
 
-    def _noticed(self, deal_id: DealId, raw: Any, step: _Step) -> None:
+    def _noticed(self, deal_id: DealId, raw: Any, step: Step) -> None:
         if self._deals.get(deal_id) is False:
             return
         self._deals[deal_id] = False
@@ -271,7 +256,7 @@ class Engine:
         self._unread.add(deal_id)
         self._run_work.read_deal(deal_id, with_tasks=with_tasks)
 
-    def _deal(self, item: DealSeen, step: _Step) -> None:
+    def _deal(self, item: DealSeen, step: Step) -> None:
         self._unread.discard(item.deal_id)
         if item.facts is None:
             self._deal_gone(item.deal_id, step)
@@ -280,7 +265,7 @@ class Engine:
         if not self._unread:
             self._unknown.clear()
 
-    def _deal_read(self, deal_id: DealId, facts: DealFacts, item: DealSeen, step: _Step) -> None:
+    def _deal_read(self, deal_id: DealId, facts: DealFacts, item: DealSeen, step: Step) -> None:
         deal = facts.deal
         if deal.workerpool.owner != self._signer.address:
             # The owner at the match authorises and finalizes: with our key nobody could even contribute.
@@ -303,7 +288,7 @@ class Engine:
         if overtaken:
             self._read_chain(overtaken)
 
-    def _deal_gone(self, deal_id: DealId, step: _Step) -> None:
+    def _deal_gone(self, deal_id: DealId, step: Step) -> None:
         """The chain was reorganised and no longer has the deal."""
         log.warning("deal is gone", deal=deal_id)
         self._deals[deal_id] = True
@@ -314,7 +299,7 @@ class Engine:
                 tracked.state = replace(tracked.state, cause="DEAL_UNKNOWN", explanation=why)
                 step.happened(task_id, e.Claimed())
 
-    def _chain_seen(self, item: ChainSeen, step: _Step) -> None:
+    def _chain_seen(self, item: ChainSeen, step: Step) -> None:
         outdated = []
         for task_id, record in item.records.items():
             tracked = self.tasks.get(task_id) or self.recent.get(task_id)
@@ -338,7 +323,7 @@ class Engine:
 
     # --- workers ------------------------------------------------------------------------------------------------------
 
-    def _joined(self, item: WorkerJoined, step: _Step) -> None:
+    def _joined(self, item: WorkerJoined, step: Step) -> None:
         hello, member = item.hello, self.crew.member(item.hello.worker)
         if member.session is not None:
             member.session.close("another connection of this worker took over")
@@ -358,7 +343,7 @@ class Engine:
                 step.happened(task_id, e.WorkerReturned(member.worker, forgot))
         self._reconsider(step)
 
-    def _silent(self, worker: Address, step: _Step) -> None:
+    def _silent(self, worker: Address, step: Step) -> None:
         member = self.crew.member(worker)
         if not member.in_reach:
             return
@@ -370,12 +355,12 @@ class Engine:
             step.happened(task_id, e.WorkerLost(worker))
         self._reconsider(step)
 
-    def _reconsider(self, step: _Step) -> None:
+    def _reconsider(self, step: Step) -> None:
         """Who could be asked has changed for all that wait."""
         for task_id in self._waiting.ids():
             step.happened(task_id, e.Ticked())
 
-    def _report(self, item: ReportReceived, step: _Step) -> None:
+    def _report(self, item: ReportReceived, step: Step) -> None:
         member, report = self.crew.member(item.worker), item.progress
         if member.session is not item.session:
             return
@@ -411,7 +396,7 @@ class Engine:
         if tracked := self.tasks.get(task_id):
             tracked.over(job)
 
-    def _follow(self, tracked: Tracked, events: Sequence[e.Event], step: _Step) -> None:
+    def _follow(self, tracked: Tracked, events: Sequence[e.Event], step: Step) -> None:
         before, now = tracked.state, self._chain_time.now()
         candidates = self.crew.candidates(before)
         state, commands = decide(before, events, now=now, candidates=candidates, policy=self._policy)
@@ -458,14 +443,14 @@ class Engine:
             while len(self.recent) > RECENT:
                 self.recent.popitem(last=False)
 
-    def _tell(self, worker: Address, message: WorkerMessage, step: _Step) -> None:
+    def _tell(self, worker: Address, message: WorkerMessage, step: Step) -> None:
         member = self.crew.member(worker)
         seq, body = member.tell(message)
         step.changes.members[worker] = member
         step.changes.commands.append((worker, seq, body))
         step.tellings.append((member, seq, body))
 
-    def _match(self, step: _Step) -> None:
+    def _match(self, step: Step) -> None:
         if not len(self._waiting):
             return
         matching.match(
@@ -477,7 +462,7 @@ class Engine:
             chance=self._chance,
         )
 
-    def _assign(self, task_id: TaskId, worker: Address, step: _Step) -> int:
+    def _assign(self, task_id: TaskId, worker: Address, step: Step) -> int:
         tracked = self.tasks[task_id]
         member = self.crew.member(worker)
         self._follow(tracked, [e.Assigned(worker, member.weight)], step)
@@ -490,27 +475,3 @@ class Engine:
         deadline = state.chain.contribution_deadline
         self._tell(worker, Assign(authorization=authorization, mode=state.mode, contribution_deadline=deadline), step)
         return replicas_missing(state, self._chain_time.now(), self._policy)
-
-    # --- what goes out ------------------------------------------------------------------------------------------------
-
-    def _send(self, step: _Step) -> None:
-        for member, seq, body in step.tellings:
-            if member.session is not None and member.greeted:
-                member.session.send(envelope(seq, body))
-        for worker in step.acks:
-            member = self.crew.member(worker)
-            if member.session is not None and member.greeted:
-                member.session.send(encode_message(Ack(seq=member.received)))
-        for worker in step.changes.members:
-            member = self.crew.member(worker)
-            if member.session is not None and not member.greeted:
-                member.greeted = True
-                welcome = Welcome(received=member.received, heartbeat_seconds=self._heartbeat_seconds)
-                member.session.send(encode_message(welcome))
-                for seq, body in member.outbox.items():
-                    member.session.send(envelope(seq, body))
-
-
-def envelope(seq: int, body: bytes) -> bytes:
-    """The frame of a command stored as JSON."""
-    return b'{"type":"Envelope","seq":%d,"body":%s}' % (seq, body)
