@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -103,23 +104,29 @@ class ContentClient:
             IexecError: ``CONTENT_MISMATCH``, ``CONTENT_TOO_LARGE``, ``STORE_UNREACHABLE``, ``STORE_UNWRITABLE``.
         """
         tree = UnixFsHasher()
-        form = aiohttp.MultipartWriter("form-data")
-        part = form.append(_hashed(content, tree), {"Content-Type": "application/octet-stream"})
-        part.set_content_disposition("form-data", name="file", filename="")
         url = f"{self.node_url}/api/v0/add"
-        try:
-            async with self._http().post(url, data=form, timeout=self._timeout) as response:
-                await self._accept(response, "the content")
-                answer = await response.content.read(_ANSWER_BYTES)
-                claimed = parse_cid(msgspec.json.decode(answer.partition(b"\n")[0])["Hash"])
-        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
-            raise self._unreachable(self.node_url, error) from None
-        except (msgspec.DecodeError, KeyError, TypeError):
-            raise IexecError("STORE_UNREACHABLE", f"{self.node_url} does not answer as a content node") from None
+        # Closed here, or a cancelled upload leaves its file open until the collector comes.
+        async with aclosing(_hashed(content, tree)) as pieces:
+            form = aiohttp.MultipartWriter("form-data")
+            part = form.append(pieces, {"Content-Type": "application/octet-stream"})
+            part.set_content_disposition("form-data", name="file", filename="")
+            claimed = await self._post(url, form)
         cid = tree.finish().cid
         if claimed != cid:
             raise IexecError("CONTENT_MISMATCH", f"{self.node_url} stored {claimed} in place of {cid}")
         return cid
+
+    async def _post(self, url: str, form: aiohttp.MultipartWriter) -> Cid:
+        """Send an upload; the CID that the node gave it."""
+        try:
+            async with self._http().post(url, data=form, timeout=self._timeout) as response:
+                await self._accept(response, "the content")
+                answer = await response.content.read(_ANSWER_BYTES)
+                return parse_cid(msgspec.json.decode(answer.partition(b"\n")[0])["Hash"])
+        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+            raise self._unreachable(self.node_url, error) from None
+        except (msgspec.DecodeError, KeyError, TypeError):
+            raise IexecError("STORE_UNREACHABLE", f"{self.node_url} does not answer as a content node") from None
 
     async def _receive(self, cid: Cid | str, max_bytes: int, sink: _Sink) -> int:
         wanted = parse_cid(cid) if isinstance(cid, str) else cid
@@ -192,7 +199,7 @@ class _Verifier:
         return digest == self._cid.digest
 
 
-async def _hashed(content: bytes | Path, tree: UnixFsHasher) -> AsyncIterator[bytes]:
+async def _hashed(content: bytes | Path, tree: UnixFsHasher) -> AsyncGenerator[bytes, None]:
     if isinstance(content, bytes):
         for start in range(0, len(content), _PIECE_BYTES):
             piece = content[start : start + _PIECE_BYTES]
