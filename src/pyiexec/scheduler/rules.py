@@ -272,8 +272,9 @@ class _Decider:
                 self.commands.append(c.AssignReplicas(missing))
             working = any(is_pending(r, self.state, self._now, self._policy) for r in self.state.replicates)
             stalled = self._stall() if missing and not working and not self._candidates else None
-            cause, explanation = stalled or (None, "")
-            self.state = replace(self.state, cause=cause and str(cause), explanation=explanation)
+            if self._now < self.state.chain.contribution_deadline:
+                cause, explanation = stalled or (None, "")
+                self.state = replace(self.state, cause=cause and str(cause), explanation=explanation)
         self._claim()
 
     def _revealing(self) -> None:

@@ -262,5 +262,9 @@ class ScriptedWorker:
         return ResultDigest(bytes32(keccak256(self.answer))) if self.callback else digest_of(self.answer)
 
     async def store(self, answer: bytes | None = None) -> str:
-        packed = callback_archive if self.callback else archive
-        return f"/ipfs/{await self.content.add(packed(self.answer if answer is None else answer))}"
+        packed = (callback_archive if self.callback else archive)(self.answer if answer is None else answer)
+        for _ in range(3):
+            # The store may close a connection that was idle for long just as it is used again.
+            with suppress(IexecError):
+                return f"/ipfs/{await self.content.add(packed)}"
+        raise AssertionError("the store does not take the result")

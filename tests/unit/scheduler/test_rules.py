@@ -178,7 +178,9 @@ def test_without_another_worker_to_ask_no_consensus_is_told_at_once_and_final_at
     state, _ = after(running(10, A, B, C, D), *votes, candidates=0)
     assert (state.phase, state.cause) == (Phase.RUNNING, "NO_CONSENSUS")
     late = START + 7 * TIMEREF
-    assert c.ReadChain() in after(state, now=late, candidates=0).commands
+    asking = after(state, now=late, candidates=0)
+    assert c.ReadChain() in asking.commands
+    assert asking.state.cause == "NO_CONSENSUS"
     read = e.ChainRead(state.chain, {}, {}, late)
     state = after(msgspec.structs.replace(state, read_at=read.at), now=late, candidates=0).state
     assert (state.phase, state.cause) == (Phase.FAILED, "NO_CONSENSUS")
