@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 from collections import defaultdict
@@ -9,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 from PIL import Image
 
@@ -105,4 +105,4 @@ def test_a_part_killed_in_the_middle_of_the_bag_is_started_again_and_the_picture
         assert outcome.succeeded
         assert pixels(tmp_path / "picture.png") == PICTURE
 
-    anyio.run(scenario)
+    asyncio.run(scenario())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -44,7 +45,7 @@ def test_a_read_sees_every_write_confirmed_before_it(tmp_path: Path) -> None:
                 await database.write(add(number))
                 assert await database.read(numbers) == list(range(number + 1))
 
-    anyio.run(scenario)
+    asyncio.run(scenario())
 
 
 def test_a_burst_of_writes_shares_commits(tmp_path: Path) -> None:
@@ -57,7 +58,7 @@ def test_a_burst_of_writes_shares_commits(tmp_path: Path) -> None:
             assert len(await database.read(numbers)) == 500
             assert database.commits - before < 100
 
-    anyio.run(scenario)
+    asyncio.run(scenario())
 
 
 def test_a_failing_write_leaves_nothing_behind_and_spares_its_neighbours(tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_a_failing_write_leaves_nothing_behind_and_spares_its_neighbours(tmp_pat
             assert sorted(failures) == [number for number in range(60) if number % 3 == 0]
             assert await database.read(numbers) == [number for number in range(60) if number % 3]
 
-    anyio.run(scenario)
+    asyncio.run(scenario())
 
 
 def test_a_cancelled_caller_leaves_the_database_usable(tmp_path: Path) -> None:
@@ -94,7 +95,7 @@ def test_a_cancelled_caller_leaves_the_database_usable(tmp_path: Path) -> None:
             await database.write(add(2))
             assert 2 in await database.read(numbers)
 
-    anyio.run(scenario)
+    asyncio.run(scenario())
 
 
 def test_a_closed_database_refuses_work_by_name(tmp_path: Path) -> None:
@@ -105,7 +106,7 @@ def test_a_closed_database_refuses_work_by_name(tmp_path: Path) -> None:
             await database.write(add(1))
         assert caught.value.code == "DATABASE_UNAVAILABLE"
 
-    anyio.run(scenario)
+    asyncio.run(scenario())
 
 
 def test_a_file_that_is_no_database_is_refused_by_name(tmp_path: Path) -> None:
@@ -116,7 +117,7 @@ def test_a_file_that_is_no_database_is_refused_by_name(tmp_path: Path) -> None:
             await Database.open(f"sqlite:///{tmp_path / 'notes.db'}", [FOLLOWER])
         assert caught.value.code == "DATABASE_UNAVAILABLE"
 
-    anyio.run(scenario)
+    asyncio.run(scenario())
 
 
 def test_lineages_of_migrations_live_side_by_side_and_run_once(tmp_path: Path) -> None:
@@ -134,7 +135,7 @@ def test_lineages_of_migrations_live_side_by_side_and_run_once(tmp_path: Path) -
         assert {"alembic_version_follower", "alembic_version_transactions", "log_cursors"} <= first
         assert await tables() == first
 
-    anyio.run(scenario)
+    asyncio.run(scenario())
 
 
 def test_many_databases_migrate_at_once_in_one_process(tmp_path: Path) -> None:
@@ -147,4 +148,4 @@ def test_many_databases_migrate_at_once_in_one_process(tmp_path: Path) -> None:
             for number in range(6):
                 group.start_soon(one, number)
 
-    anyio.run(scenario)
+    asyncio.run(scenario())

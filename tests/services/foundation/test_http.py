@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -60,7 +61,7 @@ def ask(method: str, path: str, **options: Any) -> tuple[int, dict[str, Any]]:
             body: dict[str, Any] = await answer.json()
             return answer.status, body
 
-    return anyio.run(scenario)
+    return asyncio.run(scenario())
 
 
 def test_an_explained_error_keeps_its_code_remedy_and_status() -> None:
@@ -99,4 +100,4 @@ def test_a_taken_port_is_named() -> None:
                 )
             assert caught.value.code == "PORT_TAKEN"
 
-    anyio.run(scenario)
+    asyncio.run(scenario())
