@@ -102,6 +102,7 @@ CATALOGUE: dict[str, Entry] = {
     "DATASET_UNKNOWN": Entry("Check the dataset's address.", http_status=404),
     "DEAL_UNKNOWN": Entry("Check the deal id and the network.", http_status=404),
     "DOWNLOAD_FAILED": Entry("Install npm (Debian: apt install npm) and check that the package registry can be reached.", retry=True, http_status=502),
+    "FILE_UNUSABLE": Entry("Check the path, the rights on it and the free space."),
     "FINAL_DEADLINE_REACHED": Entry(
         "Claim the refund with `pyiexec task claim`; choose a longer category next time.", http_status=409
     ),
@@ -151,6 +152,11 @@ CATALOGUE: dict[str, Entry] = {
         "Check the worker's connection to the chain: it voted right and revealed too late.", http_status=409
     ),
     "SAMPLE_MISSING": Entry("Install the wheel, or work in a checkout.", http_status=500),
+    "SCHEDULER_UNREACHABLE": Entry(
+        "Check that the pool's scheduler runs (`pyiexec status`): the deal stands, and goes on when it is back.",
+        retry=True,
+        http_status=503,
+    ),
     "SERVICE_FAILED": Entry("Read the service's log (`pyiexec logs SERVICE`).", http_status=500),
     "STAKE_TOO_LOW": Entry("Deposit what is missing: `pyiexec account deposit AMOUNT`.", http_status=409),
     "STORE_UNREACHABLE": Entry(

@@ -6,15 +6,20 @@ from pyiexec.protocol.errors import IexecError
 from pyiexec.sdk.blocking import Client
 from pyiexec.sdk.client import AsyncClient, Execution
 from pyiexec.sdk.deals import TaskUpdate
+from pyiexec.sdk.endings import Endings, Failure
+from pyiexec.sdk.outlook import Obstacle
 from pyiexec.sdk.purchase import Quote
 from pyiexec.sdk.tasks import TaskResult
 
 __all__ = [
     "AsyncClient",
     "Client",
+    "Endings",
     "Execution",
+    "Failure",
     "IexecError",
     "NetworkProfile",
+    "Obstacle",
     "Quote",
     "Signer",
     "TaskResult",

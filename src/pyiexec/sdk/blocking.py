@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, aclosing
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
@@ -88,6 +88,10 @@ class Client:
         """What the chain knows of an application."""
         return self._call(self._client.apps.show, address)
 
+    def deploy_workerpool(self, description: str) -> Deployed:
+        """Register a workerpool."""
+        return self._call(self._client.workerpools.deploy, description)
+
     def workerpool(self, address: Address) -> Workerpool:
         """What the chain knows of a workerpool."""
         return self._call(self._client.workerpools.show, address)
@@ -99,6 +103,19 @@ class Client:
     def publish(self, order: Order) -> OrderHash:
         """Put a signed order into the order book."""
         return self._call(self._client.orders.publish, order)
+
+    def unpublish(self, kind: str, order_hash: OrderHash) -> None:
+        """Take an order out of the order book; whoever has a copy can still match it."""
+
+        async def unpublish() -> None:
+            signer = self._client.connection.signer
+            await self._client.orderbook.unpublish(kind, signer, order_hash=order_hash)
+
+        self._call(unpublish)
+
+    def cancel(self, order: Order) -> str:
+        """Close an order on chain for good."""
+        return self._call(self._client.orders.cancel, order)
 
     def store(self, content: bytes) -> str:
         """Put an input file into the content store; its URL."""
@@ -152,8 +169,9 @@ class Client:
 
         async def pump() -> None:
             try:
-                async for update in self._client.watch(execution):
-                    updates.put(update)
+                async with aclosing(self._client.watch(execution)) as told:
+                    async for update in told:
+                        updates.put(update)
             finally:
                 updates.put(None)
 
@@ -182,6 +200,14 @@ class Client:
         """A completed task's result, checked against the digest on chain."""
         return self._call(self._client.tasks.result, task_id)
 
+    def explain(self, task_id: TaskId) -> dict[str, Any] | None:
+        """What the pool's scheduler says of the task; None when it does not know it."""
+        return self._call(self._client.tasks.explain, task_id)
+
     def claim(self, task_id: TaskId) -> str:
         """Take back the price of a task that was not completed in time."""
         return self._call(self._client.tasks.claim, task_id)
+
+    def claim_deal(self, deal_id: DealId) -> list[str]:
+        """Take back the price of every task of a deal that was not completed in time."""
+        return self._call(self._client.tasks.claim_deal, deal_id)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
 
@@ -13,11 +14,11 @@ from pyiexec.chain.signer import Signer
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.params import DealParams
 from pyiexec.protocol.primitives import NULL_BYTES32, Address, Bytes32, DealId, TaskId
-from pyiexec.protocol.tasks import TaskStatus
 from pyiexec.sdk.accounts import Accounts
 from pyiexec.sdk.assets import Apps, Workerpools
 from pyiexec.sdk.connection import Connection
 from pyiexec.sdk.deals import Deals, TaskUpdate
+from pyiexec.sdk.endings import Endings
 from pyiexec.sdk.ledgers import Ledgers
 from pyiexec.sdk.orders import Match, Orders
 from pyiexec.sdk.purchase import Purchases, Quote
@@ -115,31 +116,53 @@ class AsyncClient:
         quote = await self.purchases.quote(
             app, volume=volume, category=category, trust=trust, tag=tag, workerpool=workerpool
         )
+        self.purchases.check_price(quote, max_price)
         if not approve(quote):
             raise IexecError("CONFIRMATION_NEEDED", "the price was not approved, nothing was bought")
         params = DealParams(iexec_args=args, iexec_input_files=tuple(inputs))
         return Execution(quote, tuple(await self.purchases.buy(quote, params, max_price=max_price)))
 
-    async def watch(self, execution: Execution) -> AsyncIterator[TaskUpdate]:
+    async def watch(self, execution: Execution) -> AsyncGenerator[TaskUpdate, None]:
         """What happens to the tasks bought, until each has ended."""
-        async for update in self.deals.watch(execution.deal_ids, start_block=execution.start_block):
-            yield update
+        async with aclosing(self.deals.watch(execution.deal_ids, start_block=execution.start_block)) as updates:
+            async for update in updates:
+                yield update
+
+    async def wait(
+        self, execution: Execution, on_update: Callable[[TaskUpdate], None] = lambda _update: None
+    ) -> Endings:
+        """Wait until every task has a result, or is certain to have none.
+
+        A task that the pool's scheduler has given up is not waited for until its deadline.
+
+        Args:
+            on_update: told everything that happens meanwhile.
+        """
+        endings = Endings(await self.task_ids(execution))
+        async with aclosing(self.watch(execution)) as updates:
+            async for update in updates:
+                endings.take(update)
+                on_update(update)
+                if endings.over:
+                    break
+        return endings
 
     async def results(self, execution: Execution) -> list[TaskResult]:
         """Wait until every task has ended; their checked results in the order of the bag.
 
         Raises:
-            IexecError: ``NO_CONSENSUS`` naming the tasks that ended without a result; ``RESULT_WRONG``.
+            IexecError: why tasks ended without a result, as the pool's scheduler says (``APP_EXITED_NON_ZERO``,
+                ``NO_CONSENSUS``, ``SCHEDULER_UNREACHABLE`` ...), with these tasks and the completed ones in its
+                details; ``RESULT_WRONG``.
         """
-        ended: dict[TaskId, TaskStatus] = {}
-        async for update in self.watch(execution):
-            ended[update.task_id] = update.status
-        unfinished = [task for task, status in ended.items() if status is not TaskStatus.COMPLETED]
-        if unfinished:
-            raise IexecError(
-                "NO_CONSENSUS", f"{len(unfinished)} of {len(ended)} tasks ended without a result", tasks=unfinished
-            )
-        return [await self.tasks.result(task) for task in await self.task_ids(execution)]
+        endings = await self.wait(execution)
+        endings.raise_for_failures(execution.deal_ids, await self.final_deadline(execution))
+        return [await self.tasks.result(task) for task in endings.completed]
+
+    async def final_deadline(self, execution: Execution) -> int:
+        """Chain time from which what failed tasks cost can be claimed back, seconds."""
+        deals = await self.connection.hub.deals(execution.deal_ids)
+        return max([await self.deals.final_deadline(deal) for deal in deals])
 
     async def task_ids(self, execution: Execution) -> list[TaskId]:
         """The tasks bought, in the order of the bag."""

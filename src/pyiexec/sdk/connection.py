@@ -65,19 +65,28 @@ class Connection:
         self._opening = anyio.Lock()
 
     async def __aenter__(self) -> Connection:
-        await self._stack.__aenter__()
         self._stack.push_async_callback(self.rpc.close)
         self._stack.push_async_callback(self.content.close)
         self._stack.push_async_callback(self.orderbook.close)
-        self._group = await self._stack.enter_async_context(anyio.create_task_group())
+        self._group = await anyio.create_task_group().__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        if self._group is not None:
-            self._group.cancel_scope.cancel()
-        return await self._stack.__aexit__(kind, error, trace)
+        assert self._group is not None, "open the connection first"
+        self._group.cancel_scope.cancel()
+        try:
+            if isinstance(error, anyio.get_cancelled_exc_class()):
+                # Perhaps because something in the background failed, which is then the error to tell.
+                return await self._group.__aexit__(kind, error, trace)
+            # The user's own error leaves as it came, not inside an exception group.
+            await self._group.__aexit__(None, None, None)
+            return None
+        finally:
+            # What the background works with is closed after it has ended.
+            with anyio.CancelScope(shield=True):
+                await self._stack.aclose()
 
     @property
     def signer(self) -> Signer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 
 import msgspec
@@ -15,6 +15,7 @@ from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import Address, DealId, TaskId
 from pyiexec.protocol.tasks import TaskStatus
 from pyiexec.sdk.connection import Connection
+from pyiexec.sdk.outlook import Inquiry, Obstacle, SchedulerVoice
 
 _WATCHED = (
     "TaskInitialize",
@@ -35,12 +36,15 @@ _STATUS_AFTER = {
 
 
 class TaskUpdate(msgspec.Struct, frozen=True):
-    """Something happened to a task on chain.
+    """Something happened to a task.
 
     Attributes:
-        event: the hub's event, e.g. ``TaskContribute``; ``Deadline`` once the final deadline has passed.
-        status: the task's status after it.
+        event: the hub's event, e.g. ``TaskContribute``; ``Deadline`` once the final deadline has passed; ``Stalled``,
+            ``GivenUp`` and ``Resumed`` when the pool's scheduler says that something keeps the task from going on, that
+            it has given it up, or that the obstacle is gone.
+        status: the task's status on chain after it.
         worker: whose contribution or revelation it was.
+        obstacle: of ``Stalled`` and ``GivenUp``.
     """
 
     task_id: TaskId
@@ -50,6 +54,7 @@ class TaskUpdate(msgspec.Struct, frozen=True):
     worker: Address | None = None
     transaction: str = ""
     block: int = 0
+    obstacle: Obstacle | None = None
 
 
 class Deals:
@@ -71,11 +76,12 @@ class Deals:
         category = await self._at.hub.category(deal.category)
         return deadlines(deal.start_time, category.work_clock_time_ref).final
 
-    async def watch(self, deal_ids: Sequence[DealId], *, start_block: int) -> AsyncIterator[TaskUpdate]:
+    async def watch(self, deal_ids: Sequence[DealId], *, start_block: int) -> AsyncGenerator[TaskUpdate, None]:
         """Everything that happens to the tasks of these deals, from `start_block` until each has ended.
 
         A task has ended when it is completed or claimed, or its final deadline has passed. Updates are pushed by the
-        node. After a chain reorganisation updates may be told again.
+        node. After a chain reorganisation updates may be told again. About tasks that the chain has no news of for
+        some seconds the pool's scheduler is asked, with a new block.
 
         Raises:
             IexecError: ``DEAL_UNKNOWN``; ``CHAIN_UNREACHABLE``.
@@ -88,6 +94,7 @@ class Deals:
             final = await self.final_deadline(deal)
             places |= {task: (index, final) for index, task in zip(deal.indexes, deal.task_ids(deal_id), strict=True)}
         statuses = dict.fromkeys(places, TaskStatus.UNSET)
+        inquiry = Inquiry(SchedulerVoice(self._at.profile.scheduler_url), max(deal.start_time for deal in deals))
         feed = await self._at.follow_heads()
         follower = LogFollower(
             self._at.rpc,
@@ -102,14 +109,20 @@ class Deals:
                 for log in batch.logs:
                     update = self._update(log, places, statuses)
                     if update is not None:
+                        inquiry.heard(update.task_id, batch.timestamp)
                         yield update
+                still_open = [
+                    task
+                    for task, (_, final) in places.items()
+                    if statuses[task] < TaskStatus.COMPLETED and batch.timestamp < final
+                ]
+                for task, obstacle in await inquiry.news(still_open, batch.timestamp):
+                    event = "Resumed" if obstacle is None else "GivenUp" if obstacle.final else "Stalled"
+                    yield TaskUpdate(task, places[task][0], event, statuses[task], obstacle=obstacle)
                 for task, (index, final) in places.items():
                     if statuses[task] < TaskStatus.COMPLETED and final <= batch.timestamp:
                         yield TaskUpdate(task, index, "Deadline", statuses[task])
-                if all(
-                    statuses[task] >= TaskStatus.COMPLETED or final <= batch.timestamp
-                    for task, (_, final) in places.items()
-                ):
+                if not still_open:
                     return
 
     def _update(

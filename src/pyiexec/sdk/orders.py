@@ -11,8 +11,18 @@ from pyiexec.chain.hub import EVENTS
 from pyiexec.protocol.eip712 import order_hash
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.matching import explain_mismatch
-from pyiexec.protocol.orders import AppOrder, DatasetOrder, Order, OrderOperation, RequestOrder, WorkerpoolOrder
-from pyiexec.protocol.primitives import DealId, OrderHash, to_bytes, to_hex
+from pyiexec.protocol.money import scheduler_stake, task_cost
+from pyiexec.protocol.orders import (
+    AppOrder,
+    DatasetOrder,
+    Order,
+    OrderOperation,
+    RequestOrder,
+    WorkerpoolOrder,
+    kind_of,
+)
+from pyiexec.protocol.primitives import NULL_ADDRESS, DealId, OrderHash, to_bytes, to_hex
+from pyiexec.protocol.units import format_rlc
 from pyiexec.sdk.connection import Connection
 
 SomeOrder = TypeVar("SomeOrder", AppOrder, DatasetOrder, WorkerpoolOrder, RequestOrder)
@@ -63,7 +73,8 @@ class Orders:
         """Make a deal of four signed orders; its price is locked from the requester's stake.
 
         Raises:
-            IexecError: ``ORDER_MISMATCH`` naming what does not fit; ``CONTRACT_REVERTED``.
+            IexecError: ``ORDER_MISMATCH`` naming what does not fit; ``ORDER_CONSUMED`` naming the order;
+                ``STAKE_TOO_LOW`` naming the account; ``CONTRACT_REVERTED``.
         """
         problems = explain_mismatch(app, dataset, workerpool, request)
         if problems:
@@ -72,10 +83,41 @@ class Orders:
         data = calls.match_orders(app, dataset, workerpool, request)
         # One request order may make several deals, one for each pool order that serves it.
         name = f"{self.hash(request)}/{self.hash(workerpool)}"
-        receipt = await self._at.send(name, "match", self._at.hub.address, data)
+        try:
+            receipt = await self._at.send(name, "match", self._at.hub.address, data)
+        except IexecError as error:
+            if error.code in ("CONTRACT_REVERTED", "TRANSACTION_REVERTED"):
+                await self._explain(app, dataset, workerpool, request)
+            raise
         event = EVENTS["OrdersMatched"]
         for log in receipt.logs:
             if log["topics"][0] == event.topic and log["address"].lower() == self._at.hub.address.lower():
                 matched = event.decode(log)
                 return Match(matched["dealid"], matched["volume"], receipt.transaction_hash, receipt.block_number)
         raise IexecError("CHAIN_REFUSED", f"{receipt.transaction_hash} made no deal")
+
+    async def _explain(
+        self, app: AppOrder, dataset: DatasetOrder, workerpool: WorkerpoolOrder, request: RequestOrder
+    ) -> None:
+        """Say why the hub refused a match, where its state tells; otherwise its own words must do."""
+        sold = [dataset] if dataset.dataset != NULL_ADDRESS else []
+        orders: list[Order] = [app, *sold, workerpool, request]
+        hashes = [self.hash(order) for order in orders]
+        consumed = await self._at.hub.consumed_of(hashes)
+        for order, name, used in zip(orders, hashes, consumed, strict=True):
+            if used >= order.volume:
+                raise IexecError("ORDER_CONSUMED", f"the {kind_of(order)} {name} is used up or was closed")
+        volume = min(order.volume - used for order, used in zip(orders, consumed, strict=True))
+        price = task_cost(app.appprice, dataset.datasetprice if sold else 0, workerpool.workerpoolprice)
+        owner = (await self._at.hub.workerpool(workerpool.workerpool)).owner
+        needs = {
+            request.requester: ("requester", volume * price),
+            owner: ("workerpool's owner", volume * scheduler_stake(workerpool.workerpoolprice)),
+        }
+        for account, (role, needed) in needs.items():
+            free = (await self._at.hub.account(account)).stake
+            if free < needed:
+                raise IexecError(
+                    "STAKE_TOO_LOW",
+                    f"{volume} tasks need a stake of {format_rlc(needed)}, the {role} {account} has {format_rlc(free)}",
+                )

@@ -54,6 +54,18 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
         return sum(share.task_price * share.volume for share in self.shares)
 
 
+def _fill(offers: Sequence[Share], volume: int) -> list[Share]:
+    """The first offers that together serve `volume` tasks, or all of them when they do not."""
+    taken: list[Share] = []
+    missing = volume
+    for offer in offers:
+        if not missing:
+            break
+        taken.append(msgspec.structs.replace(offer, volume=min(missing, offer.volume)))
+        missing -= taken[-1].volume
+    return taken
+
+
 class Purchases:
     """Quotes and deals for the user as requester."""
 
@@ -77,7 +89,7 @@ class Purchases:
         Args:
             app: the application.
             volume: number of tasks.
-            category: class of tasks by duration; None takes whatever the cheapest offers have.
+            category: class of tasks by duration; None takes the one in which the whole costs least.
             trust: wrong results are at most one in `trust`; 0 and 1 take a single worker's word.
             tag: what the tasks need of a worker.
             workerpool: this pool only; any when None.
@@ -96,24 +108,20 @@ class Purchases:
             app=app,
             requester=self._at.address,
         )
-        shares: list[Share] = []
-        missing = volume
-        chosen = category
+        fitting: dict[int, list[Share]] = {}
         for offer in offers:
             order = offer.order
             assert isinstance(order, WorkerpoolOrder), "the order book was asked for workerpool orders"
-            if chosen is not None and order.category != chosen:
-                continue
             if explain_mismatch(app_order, NO_DATASET, order, self._probe(app_order, order, trust, tag)):
                 continue
-            chosen = order.category
-            shares.append(Share(app_order, order, min(missing, offer.remaining)))
-            missing -= shares[-1].volume
-            if not missing:
-                break
-        if missing or chosen is None:
-            found = f"only {volume - missing} of {volume} tasks" if shares else "no tasks"
+            fitting.setdefault(order.category, []).append(Share(app_order, order, offer.remaining))
+        filled = {number: _fill(shares, volume) for number, shares in fitting.items()}
+        whole = {number: shares for number, shares in filled.items() if sum(s.volume for s in shares) == volume}
+        if not whole:
+            most = max((sum(share.volume for share in shares) for shares in filled.values()), default=0)
+            found = f"only {most} of {volume} tasks" if most else "no tasks"
             raise IexecError("WORKERPOOL_ORDER_MISSING", f"the published pools offer {found} at trust {trust}")
+        chosen, shares = min(whole.items(), key=lambda item: sum(s.task_price * s.volume for s in item[1]))
         timeref = (await self._at.hub.category(chosen)).work_clock_time_ref
         return Quote(
             app=app,
@@ -151,6 +159,17 @@ class Purchases:
             trust=trust,
         )
 
+    def check_price(self, quote: Quote, max_price: int | None) -> None:
+        """Refuse a quote above `max_price` nRLC for the whole purchase; None is no limit.
+
+        Raises:
+            IexecError: ``PRICE_TOO_LOW``.
+        """
+        if max_price is not None and quote.total > max_price:
+            raise IexecError(
+                "PRICE_TOO_LOW", f"the cheapest offers cost {format_rlc(quote.total)}, above {format_rlc(max_price)}"
+            )
+
     async def buy(self, quote: Quote, params: DealParams, *, max_price: int | None = None) -> Sequence[Match]:
         """Sign a request order and match it with every share of the quote: the price is locked from the user's stake.
 
@@ -159,10 +178,7 @@ class Purchases:
         Raises:
             IexecError: ``PRICE_TOO_LOW``, ``STAKE_TOO_LOW``, ``CONTRACT_REVERTED``.
         """
-        if max_price is not None and quote.total > max_price:
-            raise IexecError(
-                "PRICE_TOO_LOW", f"the cheapest offers cost {format_rlc(quote.total)}, above {format_rlc(max_price)}"
-            )
+        self.check_price(quote, max_price)
         balance = await self._accounts.show()
         if balance.stake < quote.total:
             missing = format_rlc(quote.total - balance.stake)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import aiohttp
 import msgspec
 
 from pyiexec.chain import calls
-from pyiexec.foundation.http import http_session
 from pyiexec.protocol.deadlines import deadlines
 from pyiexec.protocol.deals import Deal
 from pyiexec.protocol.errors import IexecError
@@ -16,6 +14,7 @@ from pyiexec.protocol.primitives import DealId, ResultDigest, TaskId, keccak256
 from pyiexec.protocol.results import parse_link, result_digest, unpack
 from pyiexec.protocol.tasks import Task, TaskStatus
 from pyiexec.sdk.connection import Connection
+from pyiexec.sdk.outlook import SchedulerVoice
 
 #: Results larger than this are refused, packed and unpacked (bytes, files).
 MAX_RESULT_BYTES = 256 << 20
@@ -57,17 +56,12 @@ class Tasks:
         return task
 
     async def explain(self, task_id: TaskId) -> dict[str, Any] | None:
-        """What the pool's scheduler says of the task: its phase, replicas and causes; None when it cannot be asked."""
-        base = self._at.profile.scheduler_url
-        if base is None:
-            return None
-        try:
-            async with http_session(timeout=5.0) as session, session.get(f"{base}/tasks/{task_id}") as response:
-                answer: dict[str, Any] | None = await response.json() if response.status == 200 else None
-                return answer
-        except (aiohttp.ClientError, TimeoutError):
-            # The chain has the facts; the scheduler only adds words to them.
-            return None
+        """What the pool's scheduler says of the task: its phase, replicas and causes; None when it is not known there.
+
+        Raises:
+            IexecError: ``SCHEDULER_UNREACHABLE``.
+        """
+        return await SchedulerVoice(self._at.profile.scheduler_url).task(task_id)
 
     async def result(self, task_id: TaskId) -> TaskResult:
         """Download a completed task's result and check it against the digest on chain.
