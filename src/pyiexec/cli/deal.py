@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pyiexec.cli.options import WORD, acting, reading
-from pyiexec.cli.reporting import emit, table, wants_json
+from pyiexec.cli.reporting import emit, moment, table, wants_json
 
 if TYPE_CHECKING:
     from pyiexec.protocol.primitives import Bytes32
@@ -48,7 +48,7 @@ async def show(deal_id: Bytes32, open_client: Any) -> None:
         "trust": found.trust,
         "category": found.category,
         "params": found.params,
-        "final deadline": final,
+        "final deadline": moment(final),
     }
     emit(facts)
     table("", ["index", "task", "status"], [[row["index"], row["taskId"], row["status"]] for row in listed])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -13,12 +13,11 @@ from pyiexec.cli.reporting import emit
 
 KINDS = ("apporder", "datasetorder", "workerpoolorder", "requestorder")
 ORDER_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-Wanted = TypeVar("Wanted")
 
 
 @click.group()
 def order() -> None:
-    """Sign, publish, match and cancel orders.
+    """Write, sign, publish, match and cancel orders.
 
     An order is a signed offer, kept as a JSON file. Four of them make a deal: an app's, a dataset's (or none), a
     workerpool's, and a request.
@@ -34,6 +33,31 @@ def _read(kind: str, path: Path) -> Any:
     except ValueError:
         raise IexecError("BAD_ORDER", f"{path} is not JSON") from None
     return decode_order(kind, values.get("order", values) if isinstance(values, dict) else values)
+
+
+@order.command()
+@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@acting
+async def init(kind: str, file: Path, open_client: Any) -> None:
+    """Write an unsigned order to FILE, to be filled in and signed.
+
+    Addresses are left null for you to replace, prices are 0; a request is made for your account.
+    """
+    from pyiexec.protocol.errors import IexecError
+    from pyiexec.protocol.orders import ORDER_KINDS, order_to_json
+    from pyiexec.protocol.primitives import NULL_ADDRESS
+
+    if file.exists():
+        raise IexecError("OUTPUT_EXISTS", f"{file} exists already")
+    async with open_client() as client:
+        owner = client.address
+    fields: dict[str, Any] = {"app": NULL_ADDRESS, "requester": owner, "beneficiary": owner}
+    if kind != "requestorder":
+        fields = {kind.removesuffix("order"): NULL_ADDRESS}
+    template = order_to_json(ORDER_KINDS[kind](**fields))
+    file.write_text(json.dumps(template, indent=2) + "\n")
+    emit({"file": str(file), "order": template}, f"fill in {file}, then `pyiexec order sign {kind} {file}`")
 
 
 @order.command()

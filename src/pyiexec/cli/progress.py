@@ -6,7 +6,7 @@ from types import TracebackType
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pyiexec.cli.reporting import console
+from pyiexec.cli.reporting import console, wants_json
 from pyiexec.protocol.primitives import TaskId
 from pyiexec.sdk.deals import TaskUpdate
 
@@ -22,13 +22,15 @@ class TaskProgress:
     """A bar for each step of a bag of `volume` tasks, and counts of contributions and revelations."""
 
     def __init__(self, volume: int) -> None:
+        screen = console()
         self._progress = Progress(
             TextColumn("{task.description:<12}"),
             BarColumn(bar_width=40),
             MofNCompleteColumn(),
             TextColumn("{task.fields[note]}"),
             TimeElapsedColumn(),
-            console=console(),
+            console=screen,
+            disable=wants_json() and not screen.is_terminal,
         )
         self._bars = {event: self._progress.add_task(title, total=volume, note="") for event, title in STEPS.items()}
         self._reached: dict[str, set[TaskId]] = {event: set() for event in STEPS}
@@ -61,4 +63,4 @@ class TaskProgress:
 
     def say(self, text: str) -> None:
         """Print a line above the bars."""
-        self._progress.console.print(text)
+        self._progress.console.print(text, soft_wrap=True, markup=False)

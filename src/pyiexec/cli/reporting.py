@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -53,15 +54,23 @@ def _lay_out(data: Any) -> None:
 
 
 def table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
-    """Print a table for people."""
-    from rich.table import Table
+    """Print a table for people. Cells are never broken: ids in them are there to be copied."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(cell) for cell in column) for column in zip(columns, *cells, strict=True)]
+    if title:
+        click.secho(title, italic=True)
+    click.secho(_line(columns, widths), bold=True)
+    for row in cells:
+        click.echo(_line(row, widths))
 
-    grid = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        grid.add_column(column, overflow="fold")
-    for row in rows:
-        grid.add_row(*(str(cell) for cell in row))
-    console().print(grid)
+
+def _line(cells: list[str], widths: list[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def moment(seconds: int) -> str:
+    """A chain time for people."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _report(error: IexecError) -> None:
@@ -87,7 +96,9 @@ def run_and_report(command: click.Command) -> int:
         return INTERRUPTED
     except click.ClickException as error:
         if "--json" in sys.argv:
-            click.echo(json.dumps({"ok": False, "error": error.format_message(), "code": "USAGE", "retry": False}))
+            path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "pyiexec"
+            answer = {"ok": False, "error": error.format_message(), "code": "USAGE", "remedy": f"Read `{path} --help`."}
+            click.echo(json.dumps(answer | {"retry": False}))
         else:
             error.show()
         return MISUSED
@@ -100,13 +111,23 @@ def run_and_report(command: click.Command) -> int:
         if isinstance(cause, BaseExceptionGroup):
             known = [e for e in _flatten(cause) if isinstance(e, IexecError)]
             cause = known[0] if known else cause
-        if not isinstance(cause, IexecError):
-            if isinstance(cause, SystemExit):
-                return int(cause.code or 0)
-            raise
-        _report(cause)
+        if isinstance(cause, SystemExit):
+            return int(cause.code or 0)
+        _report(cause if isinstance(cause, IexecError) else _explain(cause))
         return FAILED
     return outcome if isinstance(outcome, int) else 0
+
+
+def _explain(error: BaseException) -> IexecError:
+    """What to say of a failure that nobody foresaw; its traceback goes to a file, for the report."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return IexecError("FILE_UNUSABLE", f"{error.filename}: {error.strerror}")
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="pyiexec-", suffix=".txt", delete=False) as file:
+        file.write("".join(traceback.format_exception(error)))
+    return IexecError("INTERNAL", f"an unexpected {type(error).__name__}, described in {file.name}")
 
 
 def _flatten(error: BaseException) -> list[BaseException]:

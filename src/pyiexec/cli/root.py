@@ -53,7 +53,7 @@ LEAVES: Mapping[str, Leaf] = {
     "run": Leaf("pyiexec.cli.run:run", "Run an app: find the best offer, buy, wait, download."),
     "app": Leaf("pyiexec.cli.app:app", "Deploy, check, publish and show applications."),
     "workerpool": Leaf("pyiexec.cli.workerpool:workerpool", "Deploy, publish and show workerpools."),
-    "order": Leaf("pyiexec.cli.order:order", "Sign, publish, match and cancel orders."),
+    "order": Leaf("pyiexec.cli.order:order", "Write, sign, publish, match and cancel orders."),
     "orderbook": Leaf("pyiexec.cli.orderbook:orderbook", "Browse the orders on offer."),
     "deal": Leaf("pyiexec.cli.deal:deal", "Show deals."),
     "task": Leaf("pyiexec.cli.task:task", "Show, watch and claim tasks; get results."),

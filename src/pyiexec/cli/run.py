@@ -10,9 +10,10 @@ import click
 
 from pyiexec.cli.options import ADDRESS, AMOUNT, TAG, acting
 from pyiexec.cli.reporting import emit, wants_json
+from pyiexec.protocol.errors import IexecError
 
 if TYPE_CHECKING:
-    from pyiexec.sdk import AsyncClient, Execution, Quote
+    from pyiexec.sdk import AsyncClient, Endings, Execution, Quote, TaskUpdate
 
 NULL_TAG = "0x" + "0" * 64
 
@@ -62,6 +63,8 @@ async def run(
 
     An interrupted run loses nothing: the deal goes on, and `pyiexec deal show` and `pyiexec task result` find it.
     """
+    if output is not None and output.exists():
+        raise IexecError("OUTPUT_EXISTS", f"{output} exists already, nothing was bought")
     async with open_client() as client:
         urls = [await _store(client, source) for source in inputs]
         execution: Execution = await client.buy(
@@ -84,20 +87,23 @@ async def run(
         if no_wait:
             emit(data, "\n".join(f"deal {deal_id}" for deal_id in execution.deal_ids))
             return
-        await _wait(client, execution)
-        folder = output or Path(execution.deal_ids[0])
-        results = await client.results(execution)
+        endings = await _wait(client, execution)
+        results = [await client.tasks.result(task) for task in endings.completed]
+        final = await client.final_deadline(execution)
     from pyiexec.cli.unpacking import write_files
 
-    for number, result in enumerate(results):
-        write_files(folder / f"{number:04d}" if len(results) > 1 else folder, result.files)
+    folder = output or Path(execution.deal_ids[0])
+    order = {task: number for number, task in enumerate(endings.task_ids)}
+    for result in results:
+        write_files(folder / f"{order[result.task_id]:04d}" if len(order) > 1 else folder, result.files)
+    if results and endings.failures and not wants_json():
+        click.echo(f"{len(results)} proved results in {folder}")
+    endings.raise_for_failures(execution.deal_ids, final)
     tasks = [{"taskId": result.task_id, "digest": result.digest} for result in results]
     emit(data | {"tasks": tasks, "folder": str(folder)}, f"{len(results)} proved results in {folder}")
 
 
 async def _store(client: AsyncClient, source: str) -> str:
-    from pyiexec.protocol.errors import IexecError
-
     if source.startswith(("http://", "https://")):
         return source
     path = Path(source)
@@ -124,10 +130,17 @@ def _approve(quote: Quote, yes: bool) -> bool:
     return click.confirm("Buy?", default=True)
 
 
-async def _wait(client: AsyncClient, execution: Execution) -> None:
-    """Show how far the tasks are; on a terminal as a bar, else a line for each that ends."""
+async def _wait(client: AsyncClient, execution: Execution) -> Endings:
+    """Show how far the tasks are, and what keeps them from going on."""
     from pyiexec.cli.progress import TaskProgress
 
+    said: set[str] = set()
     with TaskProgress(execution.quote.volume) as progress:
-        async for update in client.watch(execution):
+
+        def show(update: TaskUpdate) -> None:
             progress.show(update)
+            if update.obstacle is not None and update.obstacle.code not in said:
+                said.add(update.obstacle.code)
+                progress.say(f"task {update.index}: {update.obstacle.explanation}  [{update.obstacle.code}]")
+
+        return await client.wait(execution, show)

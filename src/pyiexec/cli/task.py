@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pyiexec.cli.options import WORD, acting, reading
-from pyiexec.cli.reporting import emit, wants_json
+from pyiexec.cli.reporting import emit, moment, table, wants_json
+from pyiexec.protocol.errors import IexecError
 
 if TYPE_CHECKING:
     from pyiexec.protocol.primitives import Bytes32
+    from pyiexec.sdk import TaskUpdate
 
 
 @click.group()
@@ -25,50 +28,107 @@ def task() -> None:
 async def show(task_id: Bytes32, open_client: Any) -> None:
     """Show a task on chain, and what the scheduler says of it."""
     from pyiexec.protocol.primitives import TaskId, to_hex
+    from pyiexec.protocol.tasks import TaskStatus
 
     async with open_client() as client:
         found = await client.tasks.show(TaskId(task_id))
-        explained = await client.tasks.explain(TaskId(task_id))
-    data = {
-        "taskId": task_id,
+        try:
+            explained = await client.tasks.explain(TaskId(task_id))
+            silence = None
+        except IexecError as error:
+            explained, silence = None, error
+    if wants_json():
+        data = {
+            "taskId": task_id,
+            "status": found.status.name,
+            "dealId": found.deal_id,
+            "index": found.index,
+            "contributors": list(found.contributors),
+            "contributionDeadline": found.contribution_deadline,
+            "finalDeadline": found.final_deadline,
+            "consensus": found.consensus_value,
+            "resultDigest": found.result_digest,
+            "results": found.results.decode(errors="replace"),
+            "resultsCallback": to_hex(found.results_callback),
+            "scheduler": explained or (silence.as_json() if silence else None),
+        }
+        emit(data)
+        return
+    facts = {
         "status": found.status.name,
-        "dealId": found.deal_id,
+        "deal": found.deal_id,
         "index": found.index,
-        "contributors": list(found.contributors),
-        "contributionDeadline": found.contribution_deadline,
-        "finalDeadline": found.final_deadline,
-        "consensus": found.consensus_value,
-        "resultDigest": found.result_digest,
-        "results": found.results.decode(errors="replace") if found.results else "",
-        "resultsCallback": to_hex(found.results_callback),
-        "scheduler": explained,
+        "contributions until": moment(found.contribution_deadline),
+        "final deadline": moment(found.final_deadline),
+        "contributions": len(found.contributors),
     }
-    emit(data)
+    if found.status is TaskStatus.COMPLETED:
+        facts |= {"result digest": found.result_digest, "result": found.results.decode(errors="replace")}
+    emit(facts)
+    if silence is not None:
+        click.echo(f"\n{silence.what}  [{silence.code}]")
+    elif explained is not None:
+        _show_explanation(explained)
+
+
+def _show_explanation(view: Mapping[str, Any]) -> None:
+    """The scheduler's side: its phase, why the task does not go on, and its workers."""
+    click.echo(f"\nThe scheduler says {view['currentStatus']}.")
+    if view["cause"]:
+        click.echo(f"{view['explanation'] or view['cause']}  [{view['cause']}]")
+        click.echo(f"  {view['remedy'] or ''}")
+    rows = [
+        [
+            replicate["walletAddress"],
+            replicate["currentStatus"],
+            "" if replicate["appExitCode"] is None else replicate["appExitCode"],
+            replicate["cause"] or "",
+            replicate["explanation"],
+        ]
+        for replicate in view["replicates"]
+    ]
+    if rows:
+        click.echo("")
+        table("", ["worker", "status", "exit code", "cause", "explanation"], rows)
 
 
 @task.command()
 @click.argument("task_id", type=WORD)
 @reading
 async def watch(task_id: Bytes32, open_client: Any) -> None:
-    """Follow a task until it ends."""
-    import json
+    """Follow a task until it ends: what happens on chain, and what its scheduler says when nothing does.
+
+    With --json it prints one object a line.
+    """
+    from contextlib import aclosing
 
     from pyiexec.protocol.primitives import TaskId
 
     async with open_client() as client:
         found = await client.tasks.show(TaskId(task_id))
         start = client.connection.profile.start_block
-        async for update in client.deals.watch([found.deal_id], start_block=start):
-            if update.task_id != task_id:
-                continue
-            if wants_json():
-                line = {"event": update.event, "status": update.status.name, "worker": update.worker}
-                click.echo(json.dumps(line | {"txHash": update.transaction, "block": update.block}))
-            else:
-                by = f" by {update.worker}" if update.worker else ""
-                click.echo(f"{update.event}{by}  [{update.status.name}]  {update.transaction}")
-            if update.status.name in ("COMPLETED", "FAILED"):
-                break
+        async with aclosing(client.deals.watch([found.deal_id], start_block=start)) as updates:
+            async for update in updates:
+                if update.task_id != task_id:
+                    continue
+                _tell(update)
+                if update.status.name in ("COMPLETED", "FAILED"):
+                    break
+
+
+def _tell(update: TaskUpdate) -> None:
+    import json
+
+    obstacle = update.obstacle
+    if wants_json():
+        line = {"event": update.event, "status": update.status.name, "worker": update.worker}
+        if obstacle is not None:
+            line |= {"code": obstacle.code, "explanation": obstacle.explanation, "remedy": obstacle.remedy}
+        click.echo(json.dumps(line | {"txHash": update.transaction, "block": update.block}))
+        return
+    by = f" by {update.worker}" if update.worker else ""
+    why = f"{obstacle.explanation}  [{obstacle.code}]" if obstacle is not None else update.transaction
+    click.echo(f"{update.event}{by}  [{update.status.name}]  {why}".rstrip())
 
 
 @task.command()
