@@ -18,6 +18,9 @@ from pyiexec.protocol.errors import IexecError
 
 log = get_logger(__name__)
 
+#: How long an idle connection stays open; aiohttp's clients let go after 15 s.
+KEEP_ALIVE_SECONDS = 75
+
 #: Called once a service listens, with its base URL.
 Ready = Callable[[str], None]
 
@@ -56,19 +59,28 @@ async def serve(app: Litestar, host: str, port: int, *, ready: Ready, stop: anyi
     listener.listen(1024)
     url = f"http://{host}:{listener.getsockname()[1]}"
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=2, ws="websockets-sansio"
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=2,
+        # Longer than clients keep idle connections, or one sends on a connection that is being closed.
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        ws="websockets-sansio",
     )
     server = _Server(config, lambda: ready(url))
+    try:
+        async with anyio.create_task_group() as group:
 
-    async with anyio.create_task_group() as group:
+            async def end() -> None:
+                await stop.wait()
+                server.should_exit = True
 
-        async def end() -> None:
-            await stop.wait()
-            server.should_exit = True
-
-        group.start_soon(end)
-        await server.serve(sockets=[listener])
-        group.cancel_scope.cancel()
+            group.start_soon(end)
+            await server.serve(sockets=[listener])
+            group.cancel_scope.cancel()
+    finally:
+        listener.close()
 
 
 def _iexec_error(_request: Request[Any, Any, Any], error: IexecError) -> Response[dict[str, Any]]:
