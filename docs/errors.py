@@ -25,10 +25,10 @@ def meanings(page: str) -> dict[str, str]:
 def render(page: str) -> str:
     """The page with its table as the catalogue has it."""
     known = meanings(page)
-    rows = [
-        f"| `{code}` | {known.get(code, '')} | {entry.remedy} | {'yes' if entry.retry else 'no'} | {entry.http_status} |"
-        for code, entry in CATALOGUE.items()
-    ]
+    rows = []
+    for code, entry in CATALOGUE.items():
+        again = "yes" if entry.retry else "no"
+        rows.append(f"| `{code}` | {known.get(code, '')} | {entry.remedy} | {again} | {entry.http_status} |")
     before, _, rest = page.partition(_HEAD[0])
     after = rest.partition("\n\n")[2]
     return before + "\n".join([*_HEAD, *rows]) + "\n" + (f"\n{after}" if after else "")
