@@ -63,12 +63,6 @@ REASONS = (
         ("IncompatibleDatasetOrder(Dataset not registered)",),
     ),
     Reason(
-        "whether a dataset is registered is asked before its signature",
-        ("assertDatasetDealCompatibility",),
-        "IncompatibleDatasetOrder(Invalid dataset order signature)",
-        ("IncompatibleDatasetOrder(Dataset not registered)",),
-    ),
-    Reason(
         "registries of 6.2 refuse with the errors of ERC-6093",
         ("transferFrom",),
         "ERC721: transfer caller is not owner nor approved",

@@ -42,6 +42,7 @@ SHARED = {
     "yes": ("Wallet", 0),
     "no": ("Wallet", 1),
     "angry": ("Wallet", 2),
+    "nonsense": ("Wallet", 5),
     "talkative": ("Wallet", 6),
     "recorder": ("Consumer", 0),
     "refuser": ("Consumer", 1),
