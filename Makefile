@@ -55,10 +55,10 @@ lint: $(STAMPS)/development ## Check style, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Whole networks are tested one at a time: they have deadlines of seconds to live through on two cores.
+# The longest first: whole networks mostly wait for deadlines, and the rest fills the gaps.
 test: setup lint ## Run all tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit tests/contracts tests/services
-	$(BIN)/python -m pytest tests/docs tests/e2e
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(or $(TESTS),\
+	  tests/e2e tests/docs tests/services tests/contracts tests/unit)
 
 format: $(STAMPS)/development ## Format the code
 	$(BIN)/ruff format .
