@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from pyiexec.chain import token
 from pyiexec.protocol import ids, trust
-from pyiexec.protocol.primitives import bytes32
+from pyiexec.protocol.primitives import Address, bytes32
 from pyiexec.protocol.tasks import ContributionStatus, TaskStatus
 
 
@@ -157,3 +158,54 @@ def test_too_many_answers_are_refused_with_a_reason(market: Any, reverted: Any) 
             with pytest.raises(reverted, match=r"^too many different results$"):
                 market.contribute(task, worker, f"answer {number}")
     assert len(market.task(task).contributors) == 65
+
+
+def crowd(market: Any, size: int, stake: int) -> list[Address]:
+    """That many new workers, each with a stake in its account."""
+    workers = [Address("0x" + (10**6 + number).to_bytes(20, "big").hex()) for number in range(size)]
+    total = size * stake
+    approve = token.FUNCTIONS["approve"].encode(market.hub, total)
+    market.chain.send(market.manifest.token, approve, market.admin)
+    market.send("depositForArray", [stake] * size, workers, sender=market.admin)
+    for worker in workers:
+        market.chain.impersonate(worker)
+    return workers
+
+
+def test_a_task_with_all_the_contributors_it_may_have_ends_within_a_block(market: Any, reverted: Any) -> None:
+    """Two camps outbid each other past all trust, so there is never a consensus; all of them are freed by one claim."""
+    workers = crowd(market, 257, 300_000_000)
+    task = market.started(trust=2**24 - 1)
+    most = 0
+    for number, worker in enumerate(workers[:256]):
+        answer = f"answer {number % 2}" if number < 194 else f"answer {number}"
+        most = max(most, market.contribute(task, worker, answer).gas)
+    assert most < 3_000_000
+    with pytest.raises(reverted, match=r"^too many contributors$"):
+        market.contribute(task, workers[256])
+    assert len(market.task(task).contributors) == 256
+    assert market.contribution(task, workers[255]).status is ContributionStatus.CONTRIBUTED
+    claim = market.send("claim", task, sender=market.stranger, at=market.task(task).final_deadline)
+    assert claim.gas < 10_000_000
+    assert [market.account(worker) for worker in workers] == [(300_000_000, 0)] * 257
+
+
+def test_a_task_with_hundreds_of_losers_is_finalized_within_a_block(market: Any) -> None:
+    workers = crowd(market, 256, 300_000_000)
+    task = market.started(trust=2**24 - 1)
+    liars, honest = workers[:192], workers[192:]
+    for number, worker in enumerate(liars):
+        market.contribute(task, worker, f"lie {number % 64}")
+    winners = []
+    for worker in honest:
+        winners.append(worker)
+        market.contribute(task, worker)
+        if market.task(task).status is TaskStatus.REVEALING:
+            break
+    for worker in winners:
+        market.reveal(task, worker)
+    finalize = market.finalize(task, b"x" * 4096)
+    assert market.task(task).status is TaskStatus.COMPLETED
+    assert finalize.gas < 10_000_000
+    assert [market.account(worker) for worker in liars] == [(0, 0)] * 192
+    assert sum(market.account(worker)[0] for worker in winners) > 192 * 300_000_000

@@ -95,6 +95,18 @@ def test_results_over_planted_code_are_refused(market: Any, reverted: Any) -> No
         market.contribute_and_finalize(task, market.workers[0], results=b"link")
 
 
+def test_a_result_that_reads_like_a_deal_is_none(market: Any, reverted: Any) -> None:
+    """No hashes needed: the id of a deal's task 0 is that of a deal whose request order has the hash of the deal."""
+    task = market.started()
+    genuine = code_at(market, place_of(market, market.task(task).deal_id))[11:]
+    forged = genuine.replace(genuine[5 * 32 : 6 * 32], to_bytes(market.task(task).deal_id))
+    # what the hub keeps begins with two bytes of length: the forger shifts its words accordingly
+    market.contribute_and_finalize(task, market.workers[0], results=forged[2:])
+    assert market.task(task).results == forged[2:]
+    assert code_at(market, place_of(market, task))[13:] == forged[2:]
+    refused(market, reverted, task)
+
+
 def test_ether_waiting_at_the_address_of_a_deal_is_harmless(market: Any) -> None:
     request = market.request_order()
     market.chain.send(place_of(market, ids.deal_id(market.hash(request), 0)), b"", market.stranger, value=10**18)
