@@ -41,8 +41,8 @@ def licence_of(package: Distribution) -> str:
     about = package.metadata
     classifiers = [line for line in about.get_all("Classifier", []) if line.startswith("License ::")]
     # Some put the whole text there: its first line names it.
-    free_text = (about.get("License") or "").strip().partition("\n")[0]
-    return "; ".join(filter(None, [about.get("License-Expression"), free_text, *classifiers]))
+    told = [about[name].strip().partition("\n")[0] for name in ("License-Expression", "License") if name in about]
+    return "; ".join(filter(None, [*told, *classifiers]))
 
 
 def test_every_package_that_is_installed_with_pyiexec_has_a_permissive_or_weak_licence() -> None:

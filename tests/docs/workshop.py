@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from tests.docs.pages import REPOSITORY, Block, Command, blocks, commands
+from tests.docs.warm import STAND_IN
 
 #: Announces the next command's output.
 _MARK = "\x1e"
@@ -34,21 +35,36 @@ class Workshop:
         self.environment |= {
             "HOME": str(home),
             "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")),
-            "PATH": f"{self._stand_ins(home)}:{_BIN}:{os.environ['PATH']}",
             "COLUMNS": "120",
         }
+        self.environment["PATH"] = f"{self._warm_up(home)}:{_BIN}:{os.environ['PATH']}"
         self._done: set[Path] = set()
 
-    @staticmethod
-    def _stand_ins(home: Path) -> Path:
-        """`pyiexec up` on free ports and with instant blocks: beside other networks, and quickly."""
+    def _warm_up(self, home: Path) -> Path:
+        """A folder with a `pyiexec` that starts at once, see `warm`."""
         folder = home / "bin"
         folder.mkdir()
+        address = str(home / "warm")
         command = folder / "pyiexec"
-        beside = '[ "$1" = up ] && set -- "$@" --any-ports --block-time 0 --workers 3'
-        command.write_text(f'#!/bin/sh\n{beside}\nexec {_BIN}/pyiexec "$@"\n')
+        command.write_text(STAND_IN.format(python=sys.executable, socket=address))
         command.chmod(command.stat().st_mode | stat.S_IXUSR)
+        self._warm = subprocess.Popen(
+            [sys.executable, "-m", "tests.docs.warm", address],
+            cwd=REPOSITORY,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+        )
+        assert self._warm.stdout is not None
+        assert self._warm.stdout.readline() == b"ready\n"
         return folder
+
+    def close(self) -> None:
+        """End what was started; the network is ended with a command."""
+        self._warm.terminate()
+        self._warm.wait(10)
+        assert self._warm.stdout is not None
+        self._warm.stdout.close()
 
     def run_page(self, page: Path) -> None:
         """Run the page's commands and programs from top to bottom, in one shell."""
