@@ -44,8 +44,8 @@ def __init__(_diamondCut: DynArray[cuts.FacetCut, bounds.CUTS], _args: DiamondAr
 @raw_return
 def blob() -> Bytes[bounds.BLOB]:
     """
-    @notice The code of the contract being created: asked for by its init code (see blobs). Empty at all other
-            times.
+    @notice The code of the contract being created: asked for by its init code (see blobs). Empty in a transaction that
+            has not created any yet; nobody but init code acts on it.
     """
     return store.blob
 

@@ -21,6 +21,9 @@ interface Token:
     def balanceOf(account: address) -> uint256: view
 
 SELECTOR_SIZE: constant(uint256) = 4
+# Call data of depositForArray: selector, two offsets, two lengths; and two words for each deposit.
+DEPOSITS_HEAD: constant(uint256) = 132
+DEPOSIT_SIZE: constant(uint256) = 64
 # What a refused match may say when it is passed on.
 REASON_MAX: constant(uint256) = 4096
 MATCH_ORDERS: constant(bytes4) = 0x156194d4
@@ -55,8 +58,12 @@ def depositFor(amount: uint256, target: address) -> bool:
 
 @external
 def depositForArray(amounts: DynArray[uint256, bounds.ITEMS], targets: DynArray[address, bounds.ITEMS]) -> bool:
-    """@notice Deposit for several accounts, all or none."""
+    """
+    @notice Deposit for several accounts, all or none.
+    @dev The decoder reads zeros behind the end of call data, so that a call cut short would pay another address.
+    """
     assert len(amounts) == len(targets), "invalid-array-length"
+    assert len(msg.data) >= DEPOSITS_HEAD + DEPOSIT_SIZE * len(amounts)
     for i: uint256 in range(len(amounts), bound=bounds.ITEMS):
         self._pull(msg.sender, amounts[i])
         accounts._mint(targets[i], amounts[i])

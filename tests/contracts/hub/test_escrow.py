@@ -64,6 +64,17 @@ def test_deposits_refuse_what_makes_no_sense(rich: Any, reverted: Any) -> None:
     assert caught.value.data == b""
 
 
+@pytest.mark.parametrize("missing", [1, 2, 12, 32, 40, 64])
+def test_deposits_for_several_that_were_cut_short_are_refused(rich: Any, reverted: Any, missing: int) -> None:
+    """What is missing would read as zeros, and the last deposit would go to somebody else's address."""
+    targets = [rich.stranger, rich.requester[:-4] + "0000"]
+    data = FUNCTIONS["depositForArray"].encode([1, 1], targets)
+    with pytest.raises(reverted) as caught:
+        rich.chain.send(rich.hub, data[:-missing], rich.admin)
+    assert caught.value.data == b""
+    rich.chain.send(rich.hub, data, rich.admin)
+
+
 def test_a_thousand_deposits_fit_one_call(rich: Any) -> None:
     receipt = rich.send("depositForArray", [1] * 1000, [rich.stranger] * 1000, sender=rich.admin, gas=29_900_000)
     assert rich.account(rich.stranger) == (1000, 0)
