@@ -8,6 +8,7 @@ import msgspec
 from litestar import Litestar, Request, get, post, put
 from litestar.config.cors import CORSConfig
 from litestar.handlers import BaseRouteHandler
+from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK
 
 from pyiexec import __version__
@@ -87,7 +88,7 @@ def _order_routes(kind: str, database: Database, desk: Desk, chain_id: int) -> l
         return answer
 
     @get(f"/{kind}s/{{order_hash:str}}", name=f"show {kind}")
-    async def show(request: AnyRequest, order_hash: str) -> dict[str, Any]:
+    async def show(request: AnyRequest, order_hash: FromPath[str]) -> dict[str, Any]:
         """One order, whatever its status."""
         asked_chain = read_chain(request.query_params, chain_id)
         wanted = read_bytes32(order_hash, "orderHash")

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from litestar import Litestar, MediaType, Request, Response, get, head, post
 from litestar.config.cors import CORSConfig
+from litestar.params import FromPath
 from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK, HTTP_304_NOT_MODIFIED
 
@@ -48,7 +49,7 @@ def create_app(store: ContentStore, max_upload_bytes: int) -> Litestar:
         return Response(b"".join(map(_line, added)), media_type=MediaType.JSON)
 
     @get("/ipfs/{cid:str}")
-    async def fetch(request: Request[Any, Any, Any], cid: str) -> Response[Any]:
+    async def fetch(request: Request[Any, Any, Any], cid: FromPath[str]) -> Response[Any]:
         """A file by its CID."""
         stored = await store.stat(cid)
         headers = _headers(cid, stored)
@@ -57,7 +58,7 @@ def create_app(store: ContentStore, max_upload_bytes: int) -> Litestar:
         return Stream(_checked(store, cid), headers=headers, media_type="application/octet-stream")
 
     @head("/ipfs/{cid:str}")
-    async def describe(cid: str) -> Response[None]:
+    async def describe(cid: FromPath[str]) -> Response[None]:
         """Whether a file is here, and its size."""
         headers = _headers(cid, await store.stat(cid))
         return Response(None, headers={"content-type": "application/octet-stream", **headers})

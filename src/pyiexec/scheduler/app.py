@@ -6,6 +6,7 @@ from typing import Any
 
 from litestar import Litestar, WebSocket, get, websocket
 from litestar.config.cors import CORSConfig
+from litestar.params import FromPath
 
 from pyiexec.foundation.database import Database
 from pyiexec.foundation.http import EXCEPTION_HANDLERS
@@ -25,7 +26,7 @@ def make_app(engine: Engine, channel: WorkerChannel, database: Database, *, abou
         await channel.serve(socket)
 
     @get("/tasks/{task_id:str}")
-    async def task(task_id: str) -> dict[str, Any]:
+    async def task(task_id: FromPath[str]) -> dict[str, Any]:
         """A task with its replicates, why it failed or what holds it up."""
         wanted = TaskId(bytes32(task_id))
         state = engine.find(wanted)
