@@ -98,7 +98,6 @@ CATALOGUE: dict[str, Entry] = {
     "DATASET_CHECKSUM_MISMATCH": Entry(
         "The dataset's owner must register the SHA-256 of what is stored.", http_status=409
     ),
-    "DATASET_ORDER_MISSING": Entry("Ask the dataset's owner to publish an order.", http_status=404),
     "DATASET_UNKNOWN": Entry("Check the dataset's address.", http_status=404),
     "DEAL_UNKNOWN": Entry("Check the deal id and the network.", http_status=404),
     "DOWNLOAD_FAILED": Entry("Install npm (Debian: apt install npm) and check that the package registry can be reached.", retry=True, http_status=502),
@@ -110,7 +109,6 @@ CATALOGUE: dict[str, Entry] = {
     "INPUT_UNAVAILABLE": Entry("Check that the input file's URL answers.", retry=True, http_status=502),
     "INSUFFICIENT_FUNDS": Entry("Send native coin for gas to the account named.", http_status=409),
     "INTERNAL": Entry("This is a defect of pyiexec: please report it with the log.", http_status=500),
-    "LEDGER_BROKEN": Entry("This must never happen: please report it with the ledger.", http_status=500),
     "LOGIN_INVALID": Entry("Ask for a new challenge, sign it and send the token once.", http_status=403),
     "MARKET_REFUSED": Entry("Correct the request as the order book's message says.", http_status=403),
     "MARKET_UNREACHABLE": Entry(
