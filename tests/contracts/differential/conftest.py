@@ -49,8 +49,8 @@ SHARED = {
     "reenterer": ("Consumer", 2),
 }
 FUNDS = 10**15
-#: Scores that workers begin with, so that votes weigh 2, 3, 4, 8 and 332.
-SCORES = {"worker 1": 12, "worker 2": 15, "worker 3": 27, "worker 5": 1000, "worker 6": 11}
+#: Scores that workers begin with, so that votes weigh 2, 3, 4, 8 and 32.
+SCORES = {"worker 1": 12, "worker 2": 15, "worker 3": 27, "worker 5": 100, "worker 6": 11}
 #: Where the published hub keeps them: the nineteenth word of its storage, which has a place of its own (ERC-7201).
 PUBLISHED_SCORES = 0x5862653C6982C162832160CF30593645E8487B257E44D77CDD6B51EEE2651B00 + 18
 
@@ -82,6 +82,9 @@ async def _found(rpc: JsonRpc) -> tuple[World, World]:
         for world in worlds:
             world.call_it(name, checksum(receipt["contractAddress"]))
     theirs, ours = worlds
+    # a wallet that owns a workerpool acts as its scheduler
+    await rpc.call("anvil_impersonateAccount", theirs["yes"])
+    await rpc.call("anvil_setBalance", theirs["yes"], hex(10**20))
     own_slot: int = read_layout("Diamond")["storage_layout"]["store"]["scores"]["slot"]
     for name, score in SCORES.items():
         key = bytes.fromhex(theirs[name][2:]).rjust(32, b"\0")

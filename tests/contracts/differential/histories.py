@@ -50,6 +50,8 @@ class History:
         #: deal -> plan of its request, and how the hub describes the deal
         self.deals: dict[str, OrderPlan] = {}
         self.described: dict[str, Any] = {}
+        #: the four orders of each deal
+        self.matched: list[list[OrderPlan]] = []
         #: tasks that were initialised -> deal; their state as last seen
         self.tasks: dict[str, str] = {}
         self.states: dict[str, Any] = {}
@@ -80,7 +82,7 @@ class History:
             return self._match()
         if len(live) < 3 and self.dice.random() < 0.35:
             return self._initialize()
-        if live and self.dice.random() < 0.6:
+        if live and self.dice.random() < 0.7:
             return self._continue(self.dice.choice(live))
         pick: Callable[[], Step] = self.dice.choices(
             [
@@ -94,7 +96,7 @@ class History:
                 self._settings,
                 self._odd_deposit,
             ],
-            [7, 3, 4, 6, 7, 1, 1, 1, 1],
+            [6, 3, 4, 5, 6, 1, 1, 1, 1],
         )[0]
         return pick()
 
@@ -111,9 +113,9 @@ class History:
 
     def _some_time(self, task: str | None = None) -> int:
         """Mostly soon; sometimes the last second of a term, or the first after it."""
-        if task and self.dice.random() < 0.06:
+        if task and self.dice.random() < 0.04:
             state = self.states[task]
-            moment = self.dice.choice([state[4], state[5], state[5], state[6]])
+            moment = self.dice.choice([state[4], state[5], state[5]])
             if moment - self.now < 4000:
                 return self._at(moment + self.dice.choice([-1, 0]))
         return self._later()
@@ -146,7 +148,7 @@ class History:
         requester = dice.choice(["requester"] * 5 + ["sponsor", "yes", "worker 5"])
         tag = dice.choices([0, TEE | FRAMEWORK, GPU], [70, 20, 10])[0]
         prices = dice.choice([0, 1, 1000]), dice.choice([0, 10**6]), dice.choice([0, 1, 7, 10**9, 10**9 + 15])
-        trust = dice.choice([0, 1, 1, 2, 3, 4, 5, 10])
+        trust = dice.choice([0, 1, 2, 3, 5, 10, 40, 200])
         volume = dice.choice([1, 2, 3])
         category = dice.choice([0, 0, 0, 1])
         bag: Order = {"tag": bytes32(tag), "volume": volume}
@@ -154,7 +156,7 @@ class History:
         fields: dict[str, Order] = {
             "app": {"app": app, "appprice": prices[0]} | bag,
             "dataset": {"dataset": dataset, "datasetprice": prices[1]} | bag,
-            "workerpool": {"workerpool": pool, "workerpoolprice": prices[2], "category": category, "trust": 10} | bag,
+            "workerpool": {"workerpool": pool, "workerpoolprice": prices[2], "category": category, "trust": 200} | bag,
             "request": {
                 "app": app,
                 "appmaxprice": prices[0] + dice.choice([0, 5]),
@@ -173,9 +175,9 @@ class History:
         }
         # what the frameworks of a dataset's tag mean is a known difference
         fields["dataset"]["tag"] = bytes32(tag & ~FRAMEWORK)
-        for kind in ("app", "dataset", "workerpool"):
-            if dice.random() < 0.3:
-                fields[kind]["volume"] = dice.choice([1, 2, 5, 2**53 - 1])
+        for kind in KINDS:
+            if dice.random() < 0.5:
+                fields[kind]["volume"] = dice.choice([1, 2, 5, 2**53 - 1] if kind != "workerpool" else [1, 1, 2])
         if dataset == "nobody" and dice.random() < 0.7:
             fields["dataset"] |= {"datasetprice": 0, "tag": NULL_BYTES32, "volume": 0}
         if dice.random() < 0.3:
@@ -192,6 +194,14 @@ class History:
             elif dice.random() < 0.5:
                 self.known[kind].append(plans[position])
         return plans
+
+    def _again(self) -> list[OrderPlan]:
+        """The orders of a former deal, for what is left of them; mostly with a new one of the pool."""
+        app, dataset, workerpool, request = self.dice.choice(self.matched)
+        if self.dice.random() < 0.8:
+            resource = str(workerpool.fields["workerpool"])
+            workerpool = self._plan("workerpool", self.owners[resource], workerpool.fields)
+        return [app, dataset, workerpool, request]
 
     @staticmethod
     def _alike(plan: OrderPlan, fields: Order) -> bool:
@@ -225,7 +235,7 @@ class History:
                 if dice.random() < 0.5:
                     fields["request"]["category"] = fields["workerpool"]["category"]
             elif change == 6:
-                fields[dice.choice(["workerpool", "request"])]["trust"] = dice.choice([0, 11, 2**20])
+                fields[dice.choice(["workerpool", "request"])]["trust"] = dice.choice([0, 201, 2**20])
             elif change == 7:
                 kind = dice.choice(KINDS[:3])
                 fields[kind][f"{kind}price"] = dice.choice([2**60, fields["request"][f"{kind}maxprice"] + 1])
@@ -253,7 +263,8 @@ class History:
         return lambda world: [order_to_abi(world.order(plan)) for plan in plans]
 
     def _match(self) -> Step:
-        dice, plans = self.dice, self._four()
+        dice = self.dice
+        plans = self._again() if self.deals and dice.random() < 0.2 else self._four()
         sponsored = self.dice.random() < 0.3
         sender = self.dice.choice(["sponsor", "sponsor", *PEOPLE]) if sponsored else self.dice.choice(PEOPLE)
         name = "sponsorMatchOrders" if sponsored else "matchOrders"
@@ -274,6 +285,7 @@ class History:
 
         def made(_: Outcome) -> None:
             self.deals[deal] = request
+            self.matched.append(plans)
             self._ask_compatibility(plans[1], deal)
             self.touched.append(view("viewDeal", deal))
 
@@ -333,7 +345,7 @@ class History:
             other = dice.choice(list(self.deals))
             chosen.append((other, self.described[other][11]))
         at = self._later()
-        if dice.random() < 0.15:
+        if dice.random() < 0.02:
             final = described[10] + 10 * (300 if described[4] == 0 else 1200)
             at = self._at(final + dice.choice([-1, 0])) if final - self.now < 5000 else at
             name = "initializeAndClaimArray"
@@ -347,7 +359,6 @@ class History:
 
         def started(_: Outcome) -> None:
             self.tasks.update(names)
-            self.touched.extend(view("viewTask", task) for task, _ in names)
 
         if name == "initialize":
             return Step(self._hub(sender, name, *chosen[0]), at, started)
@@ -363,7 +374,7 @@ class History:
         scheduler = self.described[self.tasks[task]][2][1]
         if status == ACTIVE:
             fresh = [worker for worker in WORKERS[:6] if worker not in contributors]
-            if not fresh or dice.random() < (0.03 if self.now < state[4] else 0.8):
+            if not fresh or dice.random() < (0.01 if self.now < state[4] else 0.8):
                 return Step(self._hub("stranger", "claim", task), self._at(state[6] - dice.choice([0, 0, 1])))
             if not contributors and self.described[self.tasks[task]][3] == 1 and dice.random() < 0.4:
                 return self._shortcut(task, fresh[0])
@@ -402,7 +413,6 @@ class History:
             return Step(self._hub("stranger", "claim", task), at)
         if pick == 5:
             several = [dice.choice(list(self.tasks)) for _ in range(dice.choice([0, 1, 2, 3]))]
-            self.touched += [view("viewTask", each) for each in several]
             return Step(self._hub("stranger", "claimArray", several), at)
         if pick == 6:
             return self._shortcut(task, worker)
@@ -440,7 +450,7 @@ class History:
         def voted(_: Outcome) -> None:
             self.votes[task, worker] = result
 
-        self.touched += [view("viewTask", task), view("viewContribution", task, worker)]
+        self.touched.append(view("viewContribution", task, worker))
         note = f"{result!r} for {task}, {enclave}, authorised by {signer}"
         call = Call(worker, "hub", FUNCTIONS["contribute"], arguments, note)
         return Step(call, self._some_time(task), voted)
@@ -452,7 +462,7 @@ class History:
         def revealed(_: Outcome) -> None:
             self.revealed.add((task, worker))
 
-        self.touched += [view("viewTask", task), view("viewContribution", task, worker)]
+        self.touched.append(view("viewContribution", task, worker))
         return Step(self._hub(worker, "reveal", task, digest), self._some_time(task), revealed)
 
     def _name_digest(self, result: bytes) -> str:
@@ -463,13 +473,17 @@ class History:
     def _finalize(self, task: str, sender: str, at: int) -> Step:
         payload = self._payload(task)
         results = self.dice.choice([b"", b"link", b"x" * 84, b"y" * 1000])
-        self.touched += [view("viewTask", task), view("resultFor", task)]
+        self.touched.append(view("resultFor", task))
         return Step(self._hub(sender, "finalize", task, results, payload), at)
 
     def _payload(self, task: str) -> bytes:
         """What the callback is to receive, mostly as it should be."""
-        expected = RIGHT if self.described[self.tasks[task]][8] != "nobody" else b""
-        return self.dice.choice([RIGHT, WRONG, b""]) if self.dice.random() < 0.15 else expected
+        dice, consensus = self.dice, str(self.states[task][7]) if task in self.states else ""
+        if dice.random() < 0.15:
+            return dice.choice([RIGHT, WRONG, b""])
+        if self.described[self.tasks[task]][8] == "nobody":
+            return b""
+        return WRONG if consensus == f"hash of {WRONG!r} for {task}" else RIGHT
 
     def _shortcut(self, task: str, worker: str) -> Step:
         enclave, signer, attester = self._papers(task)
@@ -484,7 +498,7 @@ class History:
                 attestation = world.enclave_signature(task, worker, RIGHT, attester)
             return [world[task], world[digest], results, payload, world[enclave], attestation, authorization]
 
-        self.touched += [view("viewTask", task), view("viewContribution", task, worker), view("resultFor", task)]
+        self.touched += [view("viewContribution", task, worker), view("resultFor", task)]
         note = f"{task}, {enclave}, authorised by {signer}, callback {payload!r}"
         return Step(Call(worker, "hub", FUNCTIONS["contributeAndFinalize"], arguments, note), self._some_time(task))
 
@@ -564,6 +578,7 @@ class History:
         """What the last step may have changed."""
         asked, self.touched = self.touched, []
         people = [*PEOPLE, "yes", "kitty", "hub", "app owner", "admin"]
+        asked += [view("viewTask", task) for task in self.tasks]
         asked += [view("viewAccount", name) for name in people]
         asked += [view("viewScore", worker) for worker in WORKERS]
         asked += [view("totalSupply"), view("balanceOf", "hub"), view("frozenOf", "kitty")]
@@ -580,6 +595,6 @@ class History:
         """Everything there is."""
         asked = [view("viewDeal", deal) for deal in self.deals]
         for task in self.tasks:
-            asked += [view("viewTask", task), view("resultFor", task)]
+            asked.append(view("resultFor", task))
             asked += [view("viewContribution", task, worker) for worker in WORKERS]
         return asked + self.questions()

@@ -13,8 +13,8 @@ from .comparison import same
 from .histories import History, Step
 from .worlds import Call, Chain, Outcome
 
-STEPS = 60
-HISTORIES = int(os.environ.get("PYIEXEC_HISTORIES", "10"))
+STEPS = 70
+HISTORIES = int(os.environ.get("PYIEXEC_HISTORIES", "8"))
 #: How much of the story a failure tells.
 TAIL = 12
 
