@@ -154,6 +154,8 @@ def _print_ledger(outcome: Outcome, names: dict[Address, str]) -> None:
     from pyiexec.protocol.units import format_rlc
 
     order = {task: number for number, task in enumerate(outcome.tasks)}
+    # A whole hash takes 66 columns; where there are fewer it is shortened, and whole in the file.
+    wide = console().width >= 160
     told = (Movement.PAID, Movement.EARNED, Movement.LOST)
     rows = [
         [
@@ -162,7 +164,7 @@ def _print_ledger(outcome: Outcome, names: dict[Address, str]) -> None:
             line.movement.value,
             format_rlc(line.amount),
             line.reason,
-            f"{line.transaction[:10]}…",
+            line.transaction if wide else f"{line.transaction[:10]}…",
         ]
         for line in outcome.lines
         if line.task_id and (line.movement in told or line.reason == "claimed back")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 #: Exit codes: 1 a refusal or failure that the message explains, 2 wrong usage, 130 interrupted.
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+
+#: Columns of tables that go into a file.
+FILE_WIDTH = 200
 
 
 def wants_json() -> bool:
@@ -40,7 +44,11 @@ def console() -> Console:
     """The terminal, for tables and progress; on standard error when standard output carries JSON."""
     from rich.console import Console
 
-    return Console(stderr=wants_json(), highlight=False)
+    found = Console(stderr=wants_json(), highlight=False)
+    if not found.is_terminal and "COLUMNS" not in os.environ:
+        # A file or a pipe has no width to wrap at: whole hashes fit.
+        found.width = FILE_WIDTH
+    return found
 
 
 def _lay_out(data: Any) -> None:
