@@ -21,6 +21,7 @@ import msgspec
 
 from pyiexec.chain.npm import cache_directory, fetch
 from pyiexec.chain.rpc import JsonRpc
+from pyiexec.foundation.lifetime import tie_to_parent
 from pyiexec.protocol.errors import IexecError
 
 VERSION = "1.7.1"
@@ -142,7 +143,14 @@ class Anvil:
         log = self.options.log.open("ab") if self.options.log else subprocess.DEVNULL
         try:
             # Its own process group: Ctrl-C in the terminal must reach the network first, which then ends the chain.
-            self._process = subprocess.Popen(self._command(binary), stdout=log, stderr=log, start_new_session=True)
+            # Should the network be killed instead, the chain saves its state and ends as well.
+            self._process = subprocess.Popen(
+                self._command(binary),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=tie_to_parent(signal.SIGINT),
+            )
         finally:
             if not isinstance(log, int):
                 log.close()

@@ -35,7 +35,8 @@ directory_option = click.option(
 def up(workers: int, block_time: float, bad: int, seed: int, any_ports: bool, directory: Path | None) -> None:
     """Start a local network and keep it running in the background.
 
-    Its chain, orders and results stay between runs. A network that exists is taken up as it was.
+    Its chain, orders and results stay between runs. A network that exists is taken up as it was made, whatever options
+    are given: `pyiexec reset` deletes it.
     """
     from pyiexec.devnet import daemon
     from pyiexec.devnet.network import FIXED_PORTS, NetworkOptions, Ports
@@ -50,19 +51,19 @@ def up(workers: int, block_time: float, bad: int, seed: int, any_ports: bool, di
         mixed=block_time == 0,
         ports=Ports() if any_ports else FIXED_PORTS,
     )
-    if daemon.running_pid(folder) is None:
+    fresh = daemon.running_pid(folder) is None
+    if fresh:
         daemon.start(options)
-    _show(folder)
+    _show(folder, "is up" if fresh else "is up already")
 
 
-def _show(folder: Path) -> None:
-    """Endpoints and accounts of a network, running or not."""
+def _show(folder: Path, state: str) -> None:
+    """Endpoints and accounts of a running network."""
     from pyiexec.chain.networks import load_profile
-    from pyiexec.devnet import daemon, roles
+    from pyiexec.devnet import roles
     from pyiexec.protocol.primitives import to_hex
 
     profile = load_profile(folder / "profile.json")
-    running = daemon.running_pid(folder) is not None
     accounts = [
         {"role": name, "address": signer.address, "privateKey": to_hex(signer.secret)}
         for name, signer in ((name, roles.account(index)) for name, index in roles.NAMED.items())
@@ -73,11 +74,11 @@ def _show(folder: Path) -> None:
         "gateway": profile.gateway_url,
         "scheduler": profile.scheduler_url,
     }
-    data = {"running": running, "chainId": profile.chain_id, "hub": profile.hub, "endpoints": endpoints}
+    data = {"running": True, "chainId": profile.chain_id, "hub": profile.hub, "endpoints": endpoints}
     if wants_json():
         emit(data | {"accounts": accounts, "profile": str(folder / "profile.json")})
         return
-    click.echo(f"The network {'is up' if running else 'is down'}.  Profile: {folder / 'profile.json'}")
+    click.echo(f"The network {state}.  Profile: {folder / 'profile.json'}")
     emit(endpoints | {"chain id": profile.chain_id, "hub": profile.hub})
     click.echo("")
     # Keys of the public test mnemonic: everybody has them.

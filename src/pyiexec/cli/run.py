@@ -131,7 +131,18 @@ def _approve(quote: Quote, yes: bool) -> bool:
 
 
 async def _wait(client: AsyncClient, execution: Execution) -> Endings:
-    """Show how far the tasks are, and what keeps them from going on."""
+    """Show how far the tasks are, and what keeps them from going on; when interrupted, how to find them again."""
+    import anyio
+
+    try:
+        return await _follow(client, execution)
+    except anyio.get_cancelled_exc_class():
+        ways = " or ".join(f"`pyiexec deal show {deal_id}`" for deal_id in execution.deal_ids)
+        click.echo(f"Interrupted. What was bought goes on: see {ways}.", err=True)
+        raise
+
+
+async def _follow(client: AsyncClient, execution: Execution) -> Endings:
     from pyiexec.cli.progress import TaskProgress
 
     said: set[str] = set()

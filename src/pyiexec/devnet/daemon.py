@@ -18,7 +18,7 @@ import msgspec
 
 from pyiexec.devnet import roles
 from pyiexec.devnet.demo import publish_pool
-from pyiexec.devnet.network import Network, NetworkOptions
+from pyiexec.devnet.network import Network, NetworkOptions, check, made_with
 from pyiexec.foundation.logs import configure_logging, get_logger
 from pyiexec.foundation.settings import from_json, save_settings
 from pyiexec.protocol.errors import IexecError
@@ -66,10 +66,14 @@ def hold(directory: Path) -> Iterator[None]:
 def start(options: NetworkOptions) -> None:
     """Start the network in the background and return once it is up.
 
+    A network that the directory holds already is taken up as it was made: accounts, stakes and ports are part of it.
+
     Raises:
-        IexecError: ``NETWORK_RUNNING``; ``SERVICE_FAILED`` with the end of its log.
+        IexecError: ``BAD_REQUEST``; ``NETWORK_RUNNING``; whatever kept a part from starting, such as ``PORT_TAKEN``.
     """
     directory = options.directory
+    options = made_with(directory) or options
+    check(options)
     if running_pid(directory):
         raise IexecError("NETWORK_RUNNING", f"a network runs in {directory} already")
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -95,7 +99,7 @@ def start(options: NetworkOptions) -> None:
         process.wait(DOWN_TIMEOUT)
         if answer.startswith("{"):
             failure = msgspec.json.decode(answer)
-            raise IexecError("SERVICE_FAILED", failure["error"], remedy=failure["remedy"])
+            raise IexecError(failure["code"], failure["error"], remedy=failure["remedy"])
         raise IexecError("SERVICE_FAILED", f"the network did not come up, see {directory / 'network.log'}")
 
 

@@ -10,17 +10,18 @@ from collections.abc import Callable
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import anyio
 import anyio.abc
 import anyio.to_thread
+import msgspec
 
 from pyiexec.devnet.parts import Kind, Part, entry_point
 from pyiexec.devnet.process import child_main
 from pyiexec.foundation.logs import get_logger
 from pyiexec.foundation.settings import save_settings
-from pyiexec.protocol.errors import IexecError
+from pyiexec.protocol.errors import CATALOGUE, IexecError
 
 log = get_logger(__name__)
 
@@ -79,6 +80,8 @@ class EmbeddedHost:
 
     async def stop(self, name: str) -> None:
         """End a part in order."""
+        if name not in self._running:
+            return
         stop, ended = self._running.pop(name)
         stop.set()
         await ended.wait()
@@ -105,9 +108,17 @@ class ProcessHost:
 
     def warm_up(self) -> None:
         """Start the fork server now, so that its imports overlap with what else there is to do."""
+        from multiprocessing import resource_tracker
         from multiprocessing.forkserver import ensure_running
 
-        ensure_running()
+        # Started on its own: it unblocks the signal again.
+        resource_tracker.ensure_running()
+        # Ctrl-C is answered by the network alone. What is blocked here stays so in the fork server and its children.
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
     def log_file(self, name: str) -> Path:
         """Where a part writes its log."""
@@ -123,12 +134,13 @@ class ProcessHost:
         """Start a part.
 
         Raises:
-            IexecError: ``SERVICE_FAILED`` when it exits or stays silent.
+            IexecError: what kept it from starting, as its log says; ``SERVICE_FAILED`` when it stays silent.
         """
         settings_file = self._directory / "settings" / f"{part.name}.json"
         save_settings(part.settings, settings_file)
         log_file = self.log_file(part.name)
         log_file.parent.mkdir(parents=True, exist_ok=True)
+        logged = log_file.stat().st_size if log_file.exists() else 0
         reader, writer = os.pipe()
         try:
             arguments = (str(part.kind), str(settings_file), str(log_file))
@@ -140,24 +152,29 @@ class ProcessHost:
             os.close(writer)
         self._running[part.name] = process
         self._stopping.discard(part.name)
-        url = await self._first_line(reader)
+        url = await self._first_line(reader, process)
         if not url:
-            code = process.exitcode
-            raise IexecError("SERVICE_FAILED", f"{part.name} did not start (exit code {code}), see {log_file}")
+            raise _failure(part.name, log_file, logged)
         self._group.start_soon(self._watch, part.name, process)
         return "" if url == "-" else url
 
-    async def _first_line(self, descriptor: int) -> str:
+    async def _first_line(self, descriptor: int, process: BaseProcess) -> str:
+        """What the part tells once it answers; empty when it ends or stays silent instead."""
         os.set_blocking(descriptor, False)
         received = b""
         try:
             with anyio.move_on_after(START_TIMEOUT):
-                while not received.endswith(b"\n"):
-                    await anyio.wait_readable(descriptor)
-                    chunk = os.read(descriptor, 4096)
-                    if not chunk:
-                        return ""
-                    received += chunk
+                async with anyio.create_task_group() as group:
+
+                    async def give_up_with_it() -> None:
+                        await anyio.wait_readable(process.sentinel)
+                        group.cancel_scope.cancel()
+
+                    group.start_soon(give_up_with_it)
+                    while not received.endswith(b"\n"):
+                        await anyio.wait_readable(descriptor)
+                        received += os.read(descriptor, 4096)
+                    group.cancel_scope.cancel()
         finally:
             os.close(descriptor)
         return received.decode().strip()
@@ -172,7 +189,9 @@ class ProcessHost:
 
     async def stop(self, name: str) -> None:
         """End a part in order, by force when it takes too long."""
-        process = self._running.pop(name)
+        process = self._running.pop(name, None)
+        if process is None:
+            return
         self._stopping.add(name)
         process.terminate()
         await anyio.to_thread.run_sync(process.join, STOP_TIMEOUT)
@@ -184,6 +203,19 @@ class ProcessHost:
         """End a part as a crash would: SIGKILL."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid(name), signal.SIGKILL)
+
+
+def _failure(name: str, log_file: Path, logged: int) -> IexecError:
+    """Why a part did not start, from what it logged beyond `logged` bytes."""
+    with log_file.open("rb") if log_file.exists() else open(os.devnull, "rb") as file:
+        file.seek(logged)
+        lines = file.read().splitlines()
+    for line in reversed(lines):
+        with contextlib.suppress(msgspec.DecodeError):
+            said = msgspec.json.decode(line, type=dict[str, Any])
+            if said.get("code") in CATALOGUE:
+                return IexecError(said["code"], f"{name} did not start: {said['cause']}", remedy=said["remedy"])
+    return IexecError("SERVICE_FAILED", f"{name} did not start, see {log_file}")
 
 
 class _Descriptor:

@@ -82,6 +82,28 @@ class NetworkState(msgspec.Struct, kw_only=True, rename="camel"):
     ports: Ports
 
 
+def check(options: NetworkOptions) -> None:
+    """Refuse a network that cannot be.
+
+    Raises:
+        IexecError: ``BAD_REQUEST``.
+    """
+    count = options.workers + options.copycats
+    if options.workers < 1 or count > roles.MAX_WORKERS or not 0 <= options.bad <= options.workers:
+        raise IexecError(
+            "BAD_REQUEST", f"a local network has 1 to {roles.MAX_WORKERS} workers, and no more liars than workers"
+        )
+
+
+def made_with(directory: Path) -> NetworkOptions | None:
+    """The options of the network that a directory holds, None when it holds none."""
+    state_file = directory / "network.json"
+    if not state_file.exists():
+        return None
+    known = from_json(state_file.read_bytes(), NetworkState)
+    return msgspec.structs.replace(known.options, directory=directory)
+
+
 def behaviours(options: NetworkOptions) -> list[str]:
     """How each worker behaves, copycats last; which ones lie depends on the seed alone."""
     liars = set(random.Random(options.seed).sample(range(options.workers), options.bad))  # noqa: S311 - a choice of roles
@@ -100,11 +122,8 @@ class Network:
     provision: Provision
 
     def __init__(self, options: NetworkOptions, *, progress: Callable[[str], None] = lambda _what: None) -> None:
+        check(options)
         count = options.workers + options.copycats
-        if options.workers < 1 or count > roles.MAX_WORKERS or not 0 <= options.bad <= options.workers:
-            raise IexecError(
-                "BAD_REQUEST", f"a local network has 1 to {roles.MAX_WORKERS} workers, and no more liars than workers"
-            )
         self.options = options
         self.progress = progress
         self.workers = [roles.worker_account(number) for number in range(1, count + 1)]
@@ -128,6 +147,7 @@ class Network:
         try:
             await self._start()
         except BaseException as error:
+            await self._stop_parts()
             await self._stack.__aexit__(type(error), error, error.__traceback__)
             raise
         else:
@@ -136,12 +156,15 @@ class Network:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        with anyio.CancelScope(shield=True):
-            for name in reversed(self._parts):
-                await self._host.stop(name)
-            self._parts.clear()
+        await self._stop_parts()
         self._group.cancel_scope.cancel()
         return await self._stack.__aexit__(kind, error, trace)
+
+    async def _stop_parts(self) -> None:
+        with anyio.CancelScope(shield=True):
+            while self._parts:
+                name, _ = self._parts.popitem()
+                await self._host.stop(name)
 
     async def _start(self) -> None:
         directory = self.options.directory

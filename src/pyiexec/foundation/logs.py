@@ -11,6 +11,10 @@ import structlog
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
+#: Without local variables: they may hold keys.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+
+
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """A logger that carries `name` as ``part``."""
     logger: structlog.stdlib.BoundLogger = structlog.get_logger(part=name.removeprefix("pyiexec."))
@@ -40,7 +44,7 @@ def _configure(stream: TextIO, level: str, renderer: Any, *, json: bool) -> None
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks if json else structlog.processors.format_exc_info,
+            _TRACEBACKS if json else structlog.processors.format_exc_info,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
