@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import os
+import signal
+import subprocess
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +19,7 @@ from PIL import Image
 from pyiexec.devnet.demo import HEIGHT, TILES, WIDTH, buy_picture, open_market
 from pyiexec.devnet.network import Network, NetworkOptions
 from pyiexec.sdk.deals import TaskUpdate
-from tests.e2e.conftest import Cli
+from tests.e2e.conftest import PYIEXEC, Cli
 
 #: SHA-256 of the picture's pixels: whoever takes part, it is this picture or none.
 PICTURE = (Path(__file__).parent / "picture.sha256").read_text().strip()
@@ -106,3 +109,28 @@ def test_a_part_killed_in_the_middle_of_the_bag_is_started_again_and_the_picture
         assert pixels(tmp_path / "picture.png") == PICTURE
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("seconds", [0.7, 2.5, 7.0])
+def test_ctrl_c_ends_everything_at_once_and_leaves_nothing(make_cli: Callable[[], Cli], seconds: float) -> None:
+    cli = make_cli()
+    process = subprocess.Popen(
+        [str(PYIEXEC), "demo"],
+        cwd=cli.home,
+        env=cli.environment | {"TMPDIR": str(cli.home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        # Whatever it is doing by then: importing, deploying, starting its services, computing.
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGINT)
+    printed, _ = process.communicate(timeout=30)
+    assert process.returncode == 130, printed
+    assert "Traceback" not in printed
+    assert not list(cli.home.glob("pyiexec-demo-*"))
+    members = subprocess.run(["ps", "-s", str(process.pid), "-o", "args="], capture_output=True, text=True, check=False)
+    assert "pyiexec" not in members.stdout

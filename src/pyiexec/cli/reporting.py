@@ -114,7 +114,7 @@ def run_and_report(command: click.Command) -> int:
         return INTERRUPTED
     except BaseException as error:
         cause = _single(error)
-        if isinstance(cause, KeyboardInterrupt):
+        if any(isinstance(leaf, KeyboardInterrupt) for leaf in _flatten(cause)):
             return INTERRUPTED
         if isinstance(cause, BaseExceptionGroup):
             known = [e for e in _flatten(cause) if isinstance(e, IexecError)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -17,4 +18,4 @@ def start_service(kind: str, config: Path) -> int:
         if sys.stderr.isatty():
             click.echo(f"{kind} is ready {url}".rstrip(), err=True)
 
-    return serve_until_signalled(Kind(kind), config, None, ready)
+    return serve_until_signalled(Kind(kind), config, None, ready, environment=os.environ)

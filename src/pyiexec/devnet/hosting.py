@@ -145,13 +145,18 @@ class ProcessHost:
         try:
             arguments = (str(part.kind), str(settings_file), str(log_file))
             process = self._context.Process(
-                target=_forked, args=(*arguments, _Descriptor(writer), str(self._directory)), name=part.name
+                target=_forked,
+                args=(*arguments, _Descriptor(writer), str(self._directory)),
+                name=part.name,
+                # Should nobody come to stop it, it is ended with this process and not waited for.
+                daemon=True,
             )
+            # Known before it exists: whoever interrupts the start finds it, and stops it.
+            self._running[part.name] = process
+            self._stopping.discard(part.name)
             await anyio.to_thread.run_sync(process.start)
         finally:
             os.close(writer)
-        self._running[part.name] = process
-        self._stopping.discard(part.name)
         url = await self._first_line(reader, process)
         if not url:
             raise _failure(part.name, log_file, logged)
@@ -190,7 +195,7 @@ class ProcessHost:
     async def stop(self, name: str) -> None:
         """End a part in order, by force when it takes too long."""
         process = self._running.pop(name, None)
-        if process is None:
+        if process is None or process.pid is None:
             return
         self._stopping.add(name)
         process.terminate()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
+import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import anyio
 
@@ -16,39 +17,59 @@ from pyiexec.foundation.logs import configure_logging, get_logger
 from pyiexec.foundation.settings import load_settings
 from pyiexec.protocol.errors import IexecError
 
-_PR_SET_PDEATHSIG = 1
 
-
-def die_with_parent() -> None:
-    """Ask the kernel to end this process when its parent is gone, so that nothing outlives a killed network."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-async def run_service(kind: Kind, settings_file: Path, ready: Callable[[str], None]) -> None:
-    """Run a service of `kind` until SIGTERM or SIGINT."""
-    settings = load_settings(settings_type(kind), settings_file, {})
+async def run_service(
+    kind: Kind,
+    settings_file: Path,
+    environment: Mapping[str, str],
+    signals: Sequence[signal.Signals],
+    ready: Callable[[str], None],
+    parent: int | None = None,
+) -> None:
+    """Run a service of `kind` until one of `signals` comes, or the parent's sentinel tells that it is gone."""
+    settings = load_settings(settings_type(kind), settings_file, environment)
     stop = anyio.Event()
 
     async def watch_signals() -> None:
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            async for _ in signals:
+        with anyio.open_signal_receiver(*signals) as received:
+            async for _ in received:
                 stop.set()
+
+    async def watch_parent(sentinel: int) -> None:
+        await anyio.wait_readable(sentinel)
+        stop.set()
 
     async with anyio.create_task_group() as group:
         group.start_soon(watch_signals)
+        if parent is not None:
+            group.start_soon(watch_parent, parent)
         await entry_point(kind)(settings, ready=ready, stop=stop)
         group.cancel_scope.cancel()
 
 
 def serve_until_signalled(
-    kind: Kind, settings_file: Path, log_file: Path | None, ready: Callable[[str], None], *, level: str = "info"
+    kind: Kind,
+    settings_file: Path,
+    log_file: Path | None,
+    ready: Callable[[str], None],
+    *,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    signals: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGINT),
+    parent: int | None = None,
+    level: str = "info",
 ) -> int:
-    """Body of a service process; the exit code."""
+    """Body of a service process; the exit code.
+
+    Args:
+        log_file: standard error when None.
+        environment: whose ``PYIEXEC_`` variables override the settings in the file.
+        signals: that end the service in order.
+        parent: descriptor that becomes readable when the process that started this one is gone, which ends it too.
+    """
     configure_logging(level=level, json=log_file is not None, file=log_file, service=settings_file.stem)
     log = get_logger(__name__)
     try:
-        anyio.run(run_service, kind, settings_file, ready)
+        anyio.run(run_service, kind, settings_file, environment, signals, ready, parent)
     except BaseException as error:
         cause = error
         while isinstance(cause, BaseExceptionGroup) and len(cause.exceptions) == 1:
@@ -67,12 +88,26 @@ def serve_until_signalled(
 
 def child_main(kind: str, settings_file: str, log_file: str, pipe: int, directory: str) -> None:
     """Entry of a forked service process: tells its URL through `pipe`, a file descriptor."""
+    # Ctrl-C in the terminal reaches every process; the network answers it, and ends its parts in order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    die_with_parent()
     os.chdir(directory)
+    # What libraries print belongs into the log, not on the terminal of whoever started the network.
+    with Path(log_file).open("ab") as log:
+        os.dup2(log.fileno(), sys.stdout.fileno())
+        os.dup2(log.fileno(), sys.stderr.fileno())
 
     def ready(url: str) -> None:
         os.write(pipe, (url or "-").encode() + b"\n")
         os.close(pipe)
 
-    sys.exit(serve_until_signalled(Kind(kind), Path(settings_file), Path(log_file), ready))
+    # The fork server lives as long as its children do: only the network itself tells that nobody needs them any more.
+    network = multiprocessing.parent_process()
+    code = serve_until_signalled(
+        Kind(kind),
+        Path(settings_file),
+        Path(log_file),
+        ready,
+        signals=(signal.SIGTERM,),
+        parent=None if network is None else network.sentinel,
+    )
+    sys.exit(code)
