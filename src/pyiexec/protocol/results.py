@@ -24,6 +24,8 @@ from pyiexec.protocol.primitives import ResultDigest, bytes32, keccak256, to_byt
 OUTPUT_FOLDER = "/iexec_out"
 #: The file in which the application declares its result.
 COMPUTED_FILE = "computed.json"
+#: Most that the hub delivers to a callback contract.
+MAX_CALLBACK_BYTES = 4096
 
 #: Longest name of a file in a result, in bytes of UTF-8, and of each folder on its way.
 MAX_NAME = 1024
@@ -182,15 +184,19 @@ def callback_data(files: Mapping[str, bytes]) -> bytes:
     """The bytes that the application wants its deal's callback contract to receive.
 
     Raises:
-        IexecError: ``BAD_RESULT`` when it declared none, or not as hexadecimal.
+        IexecError: ``BAD_RESULT`` when it declared none, not as hexadecimal, or more than the hub accepts: voted for,
+            it could never be finalized.
     """
     text = read_computed(files).callback_data
     if text is None:
         raise _refuse(f"{COMPUTED_FILE} has no callback-data, but the deal has a callback")
     try:
-        return to_bytes(text)
+        data = to_bytes(text)
     except IexecError as error:
         raise _refuse(f"callback-data: {error.what}") from None
+    if len(data) > MAX_CALLBACK_BYTES:
+        raise _refuse(f"callback-data has {len(data)} bytes; the hub takes {MAX_CALLBACK_BYTES}")
+    return data
 
 
 def file_digest(content: bytes) -> ResultDigest:

@@ -344,6 +344,13 @@ def test_a_result_that_is_not_declared_or_not_there_is_refused(files: dict[str, 
     assert refusal.value.code == "BAD_RESULT"
 
 
+def test_callback_data_that_no_finalization_could_deliver_is_not_voted_for() -> None:
+    most = "0x" + "ab" * 4096
+    assert len(callback_data({"computed.json": computed(callback_data=most)})) == 4096
+    with pytest.raises(IexecError, match="4097 bytes"):
+        callback_data({"computed.json": computed(callback_data=most + "ab")})
+
+
 @pytest.mark.parametrize("declared", [computed(deterministic_output_path="/a"), computed(callback_data="text")])
 def test_a_callback_without_bytes_is_refused(declared: bytes) -> None:
     with pytest.raises(IexecError) as refusal:
