@@ -100,7 +100,11 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "DATASET_UNKNOWN": Entry("Check the dataset's address.", http_status=404),
     "DEAL_UNKNOWN": Entry("Check the deal id and the network.", http_status=404),
-    "DOWNLOAD_FAILED": Entry("Install npm (Debian: apt install npm) and check that the package registry can be reached.", retry=True, http_status=502),
+    "DOWNLOAD_FAILED": Entry(
+        "Install npm (Debian: apt install npm) and check that the package registry can be reached.",
+        retry=True,
+        http_status=502,
+    ),
     "FILE_UNUSABLE": Entry("Check the path, the rights on it and the free space."),
     "FINAL_DEADLINE_REACHED": Entry(
         "Claim the refund with `pyiexec task claim`; choose a longer category next time.", http_status=409
