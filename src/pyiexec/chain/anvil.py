@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import signal
 import socket
 import subprocess
@@ -61,6 +62,9 @@ def install(environment: Mapping[str, str] = os.environ) -> Path:
         raise IexecError("ANVIL_UNAVAILABLE", f"no pinned anvil {VERSION} for {system}")
     package, integrity = PACKAGES[system]
     folder = cache_directory(environment) / f"anvil-{VERSION}"
+    if folder.is_dir():
+        # There was no binary in it, or it would have been found: whatever left it so, it is fetched again.
+        shutil.rmtree(folder)
     try:
         return fetch(package, VERSION, integrity, folder, environment) / "bin" / "anvil"
     except IexecError as error:
