@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -94,6 +95,51 @@ class QuickCli(Cli):
             patch.setattr(sys, "stdin", io.StringIO(stdin or ""))
             code = run_and_report(root)
         return Outcome(code, out.getvalue(), err.getvalue())
+
+
+def local_directory(cli: Cli) -> Path:
+    """Where the network of `up` lives."""
+    return cli.home / "data" / "pyiexec" / "local"
+
+
+def daemon_pid(cli: Cli) -> int:
+    """The process in the background that owns the network."""
+    return int((local_directory(cli) / "network.pid").read_text())
+
+
+def descendants(pid: int) -> list[int]:
+    """Processes started by a process, and by those."""
+    children = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        # Processes come and go while they are counted.
+        with contextlib.suppress(OSError):
+            if int(status.read_text().rpartition(")")[2].split()[1]) == pid:
+                children.append(int(status.parent.name))
+    return [below for child in children for below in (child, *descendants(child))]
+
+
+def part_pid(cli: Cli, name: str) -> int:
+    """The process of a part of the network, found by the log that it keeps open."""
+    log = "chain.log" if name == "chain" else f"logs/{name}.log"
+    wanted = local_directory(cli) / log
+    for pid in descendants(daemon_pid(cli)):
+        for entry in Path(f"/proc/{pid}/fd").glob("*"):
+            with contextlib.suppress(OSError):
+                if entry.readlink() == wanted:
+                    return pid
+    raise AssertionError(f"{name} does not run")
+
+
+def has_ended(pid: int, timeout: float = 60.0) -> bool:
+    """Whether a process ends in time."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([handle], [], [], timeout)[0])
+    finally:
+        os.close(handle)
 
 
 @pytest.fixture(scope="module")

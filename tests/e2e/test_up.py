@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -15,10 +14,18 @@ from typing import Any
 import pytest
 
 from pyiexec.devnet.samples import sample
-from tests.e2e.conftest import PYIEXEC, Cli, QuickCli
+from tests.e2e.conftest import (
+    PYIEXEC,
+    Cli,
+    QuickCli,
+    daemon_pid,
+    descendants,
+    has_ended,
+    local_directory,
+    part_pid,
+)
 
 UP = ("up", "--any-ports", "--workers", "2", "--block-time", "0")
-MEAN_WAIT = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -41,44 +48,8 @@ def traces(network: QuickCli) -> dict[str, Any]:
     return {"app": app, "order": order, "deal": done["deals"][0], "task": done["tasks"][0]["taskId"]}
 
 
-def local(network: Cli) -> Path:
-    return network.home / "data" / "pyiexec" / "local"
-
-
-def daemon_pid(network: Cli) -> int:
-    return int((local(network) / "network.pid").read_text())
-
-
-def process_ended(pid: int) -> bool:
-    """Whether a process of another session ends within a reasonable time."""
-    try:
-        handle = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([handle], [], [], MEAN_WAIT)[0])
-    finally:
-        os.close(handle)
-
-
 def port_of(url: str) -> int:
     return int(url.rpartition(":")[2])
-
-
-def children_of(pid: int) -> list[int]:
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = status.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid:
-            found.append(int(status.parent.name))
-    return found
-
-
-def descendants(pid: int) -> list[int]:
-    return [below for child in children_of(pid) for below in (child, *descendants(child))]
 
 
 def everything_is_there(network: QuickCli, traces: dict[str, Any], folder: str) -> None:
@@ -121,7 +92,7 @@ def test_what_was_done_is_still_there_after_down_and_up(network: QuickCli, trace
     parts = descendants(pid)
     assert len(parts) > 5
     assert network.json("down")["running"] is False
-    assert all(process_ended(part) for part in [pid, *parts])
+    assert all(has_ended(part) for part in [pid, *parts])
     status = network("status", "--json")
     assert (status.code, status.json["running"], status.json["well"]) == (1, False, False)
     network.refused("down", code="NETWORK_STOPPED")
@@ -139,7 +110,7 @@ def test_a_killed_network_leaves_nothing_behind_and_comes_back(network: QuickCli
     pid = daemon_pid(network)
     parts = descendants(pid)
     os.kill(pid, signal.SIGKILL)
-    assert all(process_ended(part) for part in [pid, *parts])
+    assert all(has_ended(part) for part in [pid, *parts])
     for url in endpoints.values():
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", port_of(url))) != 0
@@ -150,26 +121,14 @@ def test_a_killed_network_leaves_nothing_behind_and_comes_back(network: QuickCli
 @pytest.mark.parametrize("part", ["scheduler", "worker-1", "market"])
 def test_a_killed_part_is_started_again(network: QuickCli, traces: dict[str, Any], part: str) -> None:
     daemon = daemon_pid(network)
-    victim = next(pid for pid in descendants(daemon) if part_name(pid) == part)
+    victim = part_pid(network, part)
     os.kill(victim, signal.SIGKILL)
-    assert process_ended(victim)
+    assert has_ended(victim)
     while not network("status", "--json").json["well"]:
         pass
     done = network.json("run", traces["app"], "--yes", "--output", f"without-{part}")
     assert done["tasks"]
     assert daemon_pid(network) == daemon
-
-
-def part_name(pid: int) -> str | None:
-    """The part that a process is, from the log it keeps open."""
-    for entry in Path(f"/proc/{pid}/fd").glob("*"):
-        try:
-            target = entry.readlink()
-        except OSError:
-            continue
-        if target.parent.name == "logs":
-            return target.stem
-    return None
 
 
 def test_ctrl_c_while_waiting_loses_nothing(network: QuickCli, traces: dict[str, Any]) -> None:
@@ -186,7 +145,7 @@ def test_ctrl_c_while_waiting_loses_nothing(network: QuickCli, traces: dict[str,
     while count_deals(network) == known:
         assert process.poll() is None, process.communicate()
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=MEAN_WAIT)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 130, (out, err)
     assert "Traceback" not in out + err
     assert "deal show" in err
@@ -220,7 +179,7 @@ def test_a_port_that_is_taken_is_named_and_nothing_stays_behind(make_cli: Callab
     command.json("down")
     command.refused("reset", code="CONFIRMATION_NEEDED")
     command.json("reset", "--yes")
-    assert not local(command).exists()
+    assert not local_directory(command).exists()
     command.refused("status", code="NETWORK_UNKNOWN")
 
 
@@ -228,4 +187,4 @@ def test_more_liars_than_workers_are_refused_before_anything_starts(make_cli: Ca
     command = make_cli()
     refused = command.refused("up", "--any-ports", "--workers", "2", "--bad", "3", code="BAD_REQUEST")
     assert "liars" in refused["error"]
-    assert not local(command).exists()
+    assert not local_directory(command).exists()

@@ -38,8 +38,8 @@ POLL_SECONDS = 1.0
 BACKLOG = 1024
 #: Seconds before the first and the last of a row of attempts to reconnect.
 RECONNECT_FIRST, RECONNECT_LAST = 0.05, 2.0
-#: The node's answer is awaited for so many seconds.
-ANSWER_SECONDS = 10.0
+#: The node's answer is awaited for so many seconds, its goodbye for fewer.
+ANSWER_SECONDS, CLOSE_SECONDS = 10.0, 1.0
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -216,7 +216,8 @@ class HeadFeed(Running):
 
     async def _follow(self, started: Callable[[], None]) -> None:
         # No limit on the frame: some chains put long extra data into headers. Compression only costs time here.
-        async with connect(self._websocket_url, max_size=None, compression=None, open_timeout=ANSWER_SECONDS) as socket:
+        socket = await connect(self._websocket_url, max_size=None, compression=None, open_timeout=ANSWER_SECONDS)
+        try:
             early: list[Head] = []
             await self._ask(socket, 1, "eth_subscribe", ["newHeads"], early)
             block = await self._ask(socket, 2, "eth_getBlockByNumber", ["latest", False], early)
@@ -231,6 +232,10 @@ class HeadFeed(Running):
                     message = msgspec.json.decode(await socket.recv())
                     if message.get("method") == "eth_subscription":
                         self._publish(Head.from_json(message["params"]["result"]))
+        finally:
+            # Also when cancelled: a connection that nobody closes stays open until it is collected.
+            with anyio.move_on_after(CLOSE_SECONDS, shield=True):
+                await socket.close()
 
     @staticmethod
     async def _ask(socket: ClientConnection, number: int, method: str, params: Sequence[Any], early: list[Head]) -> Any:

@@ -144,6 +144,7 @@ async def _wait(client: AsyncClient, execution: Execution) -> Endings:
 
 async def _follow(client: AsyncClient, execution: Execution) -> Endings:
     from pyiexec.cli.progress import TaskProgress
+    from pyiexec.cli.silence import telling_of_silence
 
     said: set[str] = set()
     with TaskProgress(execution.quote.volume) as progress:
@@ -154,4 +155,5 @@ async def _follow(client: AsyncClient, execution: Execution) -> Endings:
                 said.add(update.obstacle.code)
                 progress.say(f"task {update.index}: {update.obstacle.explanation}  [{update.obstacle.code}]")
 
-        return await client.wait(execution, show)
+        async with telling_of_silence(client, progress.say):
+            return await client.wait(execution, show)

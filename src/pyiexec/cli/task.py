@@ -102,12 +102,16 @@ async def watch(task_id: Bytes32, open_client: Any) -> None:
     """
     from contextlib import aclosing
 
+    from pyiexec.cli.silence import telling_of_silence
     from pyiexec.protocol.primitives import TaskId
 
     async with open_client() as client:
         found = await client.tasks.show(TaskId(task_id))
         start = client.connection.profile.start_block
-        async with aclosing(client.deals.watch([found.deal_id], start_block=start)) as updates:
+        async with (
+            telling_of_silence(client, lambda text: click.echo(text, err=True)),
+            aclosing(client.deals.watch([found.deal_id], start_block=start)) as updates,
+        ):
             async for update in updates:
                 if update.task_id != task_id:
                     continue

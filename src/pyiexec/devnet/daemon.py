@@ -101,6 +101,8 @@ def start(options: NetworkOptions) -> None:
             failure = msgspec.json.decode(answer)
             raise IexecError(failure["code"], failure["error"], remedy=failure["remedy"])
         raise IexecError("SERVICE_FAILED", f"the network did not come up, see {directory / 'network.log'}")
+    # It outlives this process on purpose: nobody has to wait for it.
+    process.returncode = 0
 
 
 def stop(directory: Path) -> None:

@@ -7,6 +7,7 @@ the whole text into arguments: it is an error, because a misspelt key would sile
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated, Literal
 
 import msgspec
@@ -93,3 +94,15 @@ def format_params(params: DealParams) -> str:
         return msgspec.json.encode(msgspec.convert(fields, _Written)).decode()
     except (msgspec.ValidationError, UnicodeError) as error:
         raise IexecError("BAD_PARAMS", f"the params of the request: {error}") from None
+
+
+def split_arguments(text: str) -> list[str]:
+    """The command line of a request, split as a shell would.
+
+    Raises:
+        IexecError: ``BAD_PARAMS`` when a quotation is not closed.
+    """
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise IexecError("BAD_PARAMS", f"iexec_args cannot be split into arguments: {error}") from None

@@ -12,7 +12,7 @@ import msgspec
 from pyiexec.chain.networks import NetworkProfile, load_profile
 from pyiexec.chain.signer import Signer
 from pyiexec.protocol.errors import IexecError
-from pyiexec.protocol.params import DealParams
+from pyiexec.protocol.params import DealParams, format_params, split_arguments
 from pyiexec.protocol.primitives import NULL_BYTES32, Address, Bytes32, DealId, TaskId
 from pyiexec.sdk.accounts import Accounts
 from pyiexec.sdk.assets import Apps, Workerpools
@@ -110,16 +110,19 @@ class AsyncClient:
             approve: shown the exact price before anything is signed; False stops.
 
         Raises:
-            IexecError: ``APP_UNKNOWN``, ``APP_ORDER_MISSING``, ``WORKERPOOL_ORDER_MISSING``, ``PRICE_TOO_LOW``,
-                ``STAKE_TOO_LOW``, ``CONFIRMATION_NEEDED`` when not approved.
+            IexecError: ``BAD_PARAMS``, ``APP_UNKNOWN``, ``APP_ORDER_MISSING``, ``WORKERPOOL_ORDER_MISSING``,
+                ``PRICE_TOO_LOW``, ``STAKE_TOO_LOW``, ``CONFIRMATION_NEEDED`` when not approved.
         """
+        params = DealParams(iexec_args=args, iexec_input_files=tuple(inputs))
+        # What no worker could read must not be paid for.
+        split_arguments(args)
+        format_params(params)
         quote = await self.purchases.quote(
             app, volume=volume, category=category, trust=trust, tag=tag, workerpool=workerpool
         )
         self.purchases.check_price(quote, max_price)
         if not approve(quote):
             raise IexecError("CONFIRMATION_NEEDED", "the price was not approved, nothing was bought")
-        params = DealParams(iexec_args=args, iexec_input_files=tuple(inputs))
         return Execution(quote, tuple(await self.purchases.buy(quote, params, max_price=max_price)))
 
     async def watch(self, execution: Execution) -> AsyncGenerator[TaskUpdate, None]:

@@ -10,7 +10,7 @@ import anyio.to_thread
 from pyiexec.protocol import ids
 from pyiexec.protocol.messages import tail
 from pyiexec.protocol.multiaddr import decode_multiaddr
-from pyiexec.protocol.params import parse_params
+from pyiexec.protocol.params import parse_params, split_arguments
 from pyiexec.protocol.primitives import ResultDigest
 from pyiexec.protocol.replicates import ReplicateStatus
 from pyiexec.protocol.results import pack, result_digest
@@ -53,7 +53,7 @@ class Computation:
         assert facts.deal is not None
         assert facts.app is not None
         params = parse_params(facts.deal.params)
-        arguments = environment.split_arguments(params.iexec_args)
+        arguments = split_arguments(params.iexec_args)
         folder.prepare()
         await self._staging.app(facts.app, folder)
         runtime = await self._runtime_for(facts, folder)

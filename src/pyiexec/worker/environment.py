@@ -6,13 +6,11 @@ without knowing more than its deal. Source: ``IEXEC_`` variables of the iExec wo
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from hashlib import sha256
 
 from pyiexec.protocol.authorization import WorkerpoolAuthorization
 from pyiexec.protocol.deals import Deal
-from pyiexec.protocol.errors import IexecError
 
 INPUT_FOLDER = "/iexec_in"
 OUTPUT_FOLDER = "/iexec_out"
@@ -21,18 +19,6 @@ OUTPUT_FOLDER = "/iexec_out"
 def input_name(url: str) -> str:
     """The file name under which the content of an input URL is found."""
     return sha256(url.encode()).hexdigest()
-
-
-def split_arguments(text: str) -> list[str]:
-    """The command line of a request, split as a shell would.
-
-    Raises:
-        IexecError: ``BAD_PARAMS`` when a quotation is not closed.
-    """
-    try:
-        return shlex.split(text)
-    except ValueError as error:
-        raise IexecError("BAD_PARAMS", f"iexec_args cannot be split into arguments: {error}") from None
 
 
 def variables(authorization: WorkerpoolAuthorization, deal: Deal, input_urls: Sequence[str]) -> dict[str, str]:

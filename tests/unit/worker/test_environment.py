@@ -10,9 +10,10 @@ from pyiexec.protocol import ids
 from pyiexec.protocol.authorization import WorkerpoolAuthorization
 from pyiexec.protocol.deals import Deal, Resource
 from pyiexec.protocol.errors import IexecError
+from pyiexec.protocol.params import split_arguments
 from pyiexec.protocol.primitives import NULL_ADDRESS, Address, DealId, bytes32
 from pyiexec.worker.content import cid_in
-from pyiexec.worker.environment import input_name, split_arguments, variables
+from pyiexec.worker.environment import input_name, variables
 
 DEAL_ID = DealId(bytes32(7))
 DATASET = Address("0x" + "11" * 20)

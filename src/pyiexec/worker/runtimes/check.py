@@ -14,6 +14,7 @@ from pyiexec.protocol import ids
 from pyiexec.protocol.authorization import WorkerpoolAuthorization
 from pyiexec.protocol.deals import Deal
 from pyiexec.protocol.errors import IexecError
+from pyiexec.protocol.params import split_arguments
 from pyiexec.protocol.primitives import NULL_ADDRESS, NULL_BYTES32, DealId, ResultDigest
 from pyiexec.protocol.results import result_digest
 from pyiexec.worker import environment
@@ -99,7 +100,7 @@ async def _run(
 ) -> tuple[RunOutcome, dict[str, bytes]]:
     request = RunRequest(
         app=app,
-        args=environment.split_arguments(arguments),
+        args=split_arguments(arguments),
         environment=environment.variables(_TASK, _DEAL, list(inputs)),
         input_dir=folder / "in",
         output_dir=folder / "out",
