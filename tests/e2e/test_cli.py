@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +229,14 @@ class TestRun:
         assert json.loads(lines[-1])["status"] == "COMPLETED"
         quick.json("task", "result", task, "--output", "late")
         assert (quick.home / "late" / "result.txt").read_text() == "later\n"
+
+    def test_several_commands_share_one_wallet_at_the_same_time(self, cli: Cli, quick: QuickCli, app: str) -> None:
+        names = ["left", "middle", "right"]
+        with ThreadPoolExecutor() as pool:
+            done = list(pool.map(lambda name: cli.json("run", app, "--args", name, "--yes", "--output", name), names))
+        assert len({purchase["deals"][0] for purchase in done}) == len(names)
+        for name in names:
+            assert (cli.home / name / "result.txt").read_text() == f"{name}\n"
 
 
 class TestDealsAndTasks:
