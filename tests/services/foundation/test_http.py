@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 from litestar import Litestar, get, post
+from litestar.params import JSONBody
 
 from pyiexec.foundation.http import EXCEPTION_HANDLERS, http_session, serve
 from pyiexec.protocol.errors import CATALOGUE, IexecError
@@ -26,7 +27,7 @@ async def broken() -> dict[str, str]:
 
 
 @post("/number")
-async def number(data: dict[str, int]) -> dict[str, int]:
+async def number(data: JSONBody[dict[str, int]]) -> dict[str, int]:
     return data
 
 
