@@ -133,7 +133,7 @@ class TestAssets:
         assert refused.code == 1
         assert refused.json["code"].startswith("APP_")
 
-    def test_a_workerpool_is_registered_offered_and_shown(self, quick: QuickCli) -> None:
+    def test_a_workerpool_is_registered_offered_and_shown(self, quick: QuickCli, app: str) -> None:
         pool = quick.json("workerpool", "deploy", "a second pool", *PROVIDER)["address"]
         assert quick.json("workerpool", "deploy", "a second pool", *PROVIDER)["address"] == pool
         assert quick.json("workerpool", "show", pool)["description"] == "a second pool"
@@ -141,6 +141,9 @@ class TestAssets:
         published = quick.json("workerpool", "publish", pool, *offer, *PROVIDER)["orderHash"]
         listed = quick.json("orderbook", "workerpool", pool)["orders"]
         assert [order["orderHash"] for order in listed] == [published]
+        # The cheapest pool cannot serve a bag whole: the purchase goes where it can be served.
+        assert "category 5" in quick("run", app, "--volume", "3").out
+        assert "category 4" in quick("run", app, "--volume", "1").out
         # It has no scheduler: nobody must buy there.
         quick.json("order", "unpublish", "workerpoolorder", published, *PROVIDER)
         assert quick.json("orderbook", "workerpool", pool)["count"] == 0
