@@ -5,7 +5,8 @@ take. Actions may be repeated without harm: the shell runs each at most once at 
 at the disk before it acts. `resume` gives the actions of a record found after a restart.
 
 Two rules protect the worker's stake. A result is kept until the chain has closed the task, whoever asks to forget it;
-and a vote the chain agreed with is revealed whether the scheduler asks for it or the chain is seen to wait for it.
+and a vote is revealed when, and only when, the chain itself is seen to wait for it, as often as that takes: what a
+scheduler says of a consensus makes the worker look, never speak.
 """
 
 from __future__ import annotations
@@ -137,7 +138,7 @@ def decide(record: TaskRecord | None, event: Event) -> Decision:
         return Decision(record, (_last(record),)) if isinstance(event, Reveal | Upload) else Decision(record)
     match event:
         case Reveal(consensus=consensus):
-            return _agreed(record, consensus)
+            return _announced(record, consensus)
         case Upload():
             return _upload_asked(record)
         case Complete():
@@ -248,21 +249,27 @@ def _confirmed(record: TaskRecord, status: ReplicateStatus) -> Decision:
     return Decision(record, tuple(reports), actions)
 
 
-def _agreed(record: TaskRecord, consensus: ResultHash) -> Decision:
+def _announced(record: TaskRecord, consensus: ResultHash) -> Decision:
     if record.status in (_S.REVEALED, _S.RESULT_UPLOADED):
-        return Decision(record, (_last(record),))
+        return Decision(record, (_last(record),), (Action.OBSERVE,))
     if record.must_reveal or record.result_hash != consensus or record.mode != "contribute":
         return Decision(record)
-    after = replace(record, must_reveal=True)
-    # Consensus may be heard of before the receipt of the own vote; the reveal waits for that, the upload need not.
-    return Decision(
-        after, actions=(Action.REVEAL, Action.UPLOAD) if record.status is _S.CONTRIBUTED else (Action.UPLOAD,)
-    )
+    # A digest revealed before the consensus could be copied by whoever has not voted.
+    return Decision(record, actions=(Action.OBSERVE,))
+
+
+def _agreed(record: TaskRecord, consensus: ResultHash) -> Decision:
+    """The record once the chain waits for reveals of `consensus`."""
+    if record.result_hash != consensus or record.mode != "contribute":
+        return Decision(record)
+    return Decision(replace(record, must_reveal=True), actions=(Action.REVEAL, Action.UPLOAD))
 
 
 def _upload_asked(record: TaskRecord) -> Decision:
     if record.status is _S.RESULT_UPLOADED:
-        return Decision(record, (_last(record),))
+        # Asked for although it was told: what was stored may be gone, so it is stored again.
+        again = replace(record, status=_S.REVEALED, location=None)
+        return Decision(again, (_last(record),), (Action.UPLOAD,))
     # Before the consensus a published result could be copied by workers that have not voted.
     return Decision(record, actions=(Action.UPLOAD,) if record.status is _S.REVEALED or record.must_reveal else ())
 
@@ -306,13 +313,20 @@ def _seen(record: TaskRecord, task: Task, contribution: Contribution) -> Decisio
         decision = _confirmed(record, _S.CONTRIBUTE_AND_FINALIZE_DONE)
     else:
         proved = contribution.status is ContributionStatus.PROVED
-        decision = _confirmed(record, _S.REVEALED if proved else _S.CONTRIBUTED)
+        decision = _confirmed(_taken_back(record, task, proved=proved), _S.REVEALED if proved else _S.CONTRIBUTED)
     assert decision.record is not None
     if task.status is TaskStatus.REVEALING and decision.record.status is _S.CONTRIBUTED:
         return _then(decision, _agreed(decision.record, task.consensus_value))
     if task.status in _TERMINAL or contribution.status is ContributionStatus.REJECTED:
         return _then(decision, _ended(decision.record, task, contribution))
     return decision
+
+
+def _taken_back(record: TaskRecord, task: Task, *, proved: bool) -> TaskRecord:
+    """The record without what a reorganisation of the chain undid: the reveal, or the consensus itself."""
+    if not proved and record.status in (_S.REVEALED, _S.RESULT_UPLOADED):
+        record = replace(record, status=_S.CONTRIBUTED)
+    return replace(record, must_reveal=False) if task.status is TaskStatus.ACTIVE and record.must_reveal else record
 
 
 def _ended(record: TaskRecord, task: Task, contribution: Contribution) -> Decision:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,21 +19,22 @@ import anyio.to_thread
 from pyiexec.chain import calls
 from pyiexec.chain.hub import Hub
 from pyiexec.chain.signer import Signer, recover
-from pyiexec.chain.transactions import TransactionManager
+from pyiexec.chain.transactions import TransactionManager, TransactionStatus
 from pyiexec.foundation.clock import Clock
 from pyiexec.foundation.logs import get_logger
 from pyiexec.protocol.errors import IexecError
-from pyiexec.protocol.messages import Assign, Command
+from pyiexec.protocol.messages import Assign, Command, Reveal
 from pyiexec.protocol.primitives import TaskId, bytes32, to_bytes
-from pyiexec.protocol.replicates import ReplicateStatus
+from pyiexec.protocol.replicates import PENDING, ReplicateStatus
 from pyiexec.protocol.results import ResultLink, callback_data, format_link, unpack
-from pyiexec.protocol.tasks import ContributionStatus, TaskStatus
+from pyiexec.protocol.tasks import Contribution, ContributionStatus, Task, TaskStatus
 from pyiexec.storage.client import ContentClient
 from pyiexec.worker import rules
 from pyiexec.worker.computation import Computation
 from pyiexec.worker.conduct import Conduct
 from pyiexec.worker.facts import FactReader, Facts
 from pyiexec.worker.journal import Journal
+from pyiexec.worker.observer import PAUSES, Observer
 from pyiexec.worker.record import TaskRecord
 from pyiexec.worker.rules import Action
 from pyiexec.worker.runtimes.base import limits_for
@@ -45,11 +47,9 @@ log = get_logger(__name__)
 #: Gas limits, several times what the calls were measured to use; what is not used costs nothing.
 CONTRIBUTE_GAS = 600_000
 GAS_PER_CONTRIBUTOR = 20_000
-REVEAL_GAS = 200_000
+REVEAL_GAS: int | None = 200_000
 #: Seconds for which facts read before a run are still good when it ends; later they are read again.
 FACTS_GOOD_FOR = 1.0
-#: Seconds between attempts at what may succeed later; the last one is repeated where giving up is worse.
-PAUSES = (0.1, 0.3, 1.0, 3.0)
 
 _RACES = {"TRANSACTION_REVERTED", "CONTRACT_REVERTED"}
 
@@ -94,9 +94,9 @@ class Tasks:
         self._known: dict[TaskId, tuple[float, Facts]] = {}
         self._running: dict[tuple[TaskId, Action], _Running] = {}
         self._unstoppable: set[TaskId] = set()
-        self._to_observe: dict[TaskId, None] = {}
-        self._observe = asyncio.Event()
+        self._observer = Observer(facts, clock, self._see)
         self._failed: asyncio.Future[None] | None = None
+        self._closing = False
         self._perform: Mapping[Action, Callable[[TaskId], Awaitable[None]]] = {
             Action.COMPUTE: self._compute,
             Action.CONTRIBUTE: self._contribute,
@@ -118,7 +118,7 @@ class Tasks:
         try:
             await self._take_up()
             started()
-            observer = asyncio.create_task(self._observe_forever())
+            observer = asyncio.create_task(self._observer.run())
             try:
                 await asyncio.wait({observer, self._failed}, return_when=asyncio.FIRST_COMPLETED)
                 for ended in (observer, self._failed):
@@ -127,14 +127,20 @@ class Tasks:
             finally:
                 observer.cancel()
         finally:
+            # What ends now may still decide something, which the next life takes up from the journal.
+            self._closing = True
             running = list(self._running.values())
             for action in running:
                 action.scope.cancel()
             with anyio.CancelScope(shield=True):
                 await asyncio.gather(*(action.task for action in running), return_exceptions=True)
+            self._failed = None
 
     async def handle(self, commands: Sequence[tuple[int, Command]]) -> None:
         """Carry out commands in order; returns when their effects are durable."""
+        for _, command in commands:
+            if isinstance(command, Reveal):
+                self._observer.expect_consensus(command.task_id)
         written = [
             self.apply(command.authorization.task_id if isinstance(command, Assign) else command.task_id, command, seq)
             for seq, command in commands
@@ -165,8 +171,9 @@ class Tasks:
             record = self._journal.get(task_id)
             if record is None or (events is not None and not rules.is_news(record, events)):
                 continue
-            self._to_observe[task_id] = None
-            self._observe.set()
+            if events is not None and "TaskConsensus" in events:
+                self._observer.expect_consensus(task_id)
+            self._observer.soon(task_id)
 
     def open_tasks(self) -> list[TaskId]:
         """The tasks of which blocks may bring news."""
@@ -175,14 +182,15 @@ class Tasks:
     # --- actions ----------------------------------------------------------------------------------------------------
 
     def _act(self, task_id: TaskId, action: Action) -> None:
+        if self._closing:
+            return
         match action:
             case Action.STOP:
                 self._stop(task_id)
             case Action.PURGE:
                 self._purge(task_id)
             case Action.OBSERVE:
-                self._to_observe[task_id] = None
-                self._observe.set()
+                self._observer.soon(task_id)
             case _ if (task_id, action) not in self._running:
                 self._start(task_id, action, lambda: self._guarded(task_id, action))
 
@@ -205,7 +213,9 @@ class Tasks:
                 return await self._perform[action](task_id)
             except IexecError as error:
                 log.warning("an action failed", task=task_id, action=str(action), error=str(error))
-                if error.retry and not (action is Action.COMPUTE and attempt >= len(PAUSES)):
+                # Whatever keeps a vote from being revealed may pass; giving up costs the stake.
+                later = error.retry or action is Action.REVEAL
+                if later and not (action is Action.COMPUTE and attempt >= len(PAUSES)):
                     await self._clock.sleep(PAUSES[min(attempt, len(PAUSES) - 1)])
                     attempt += 1
                     continue
@@ -221,12 +231,14 @@ class Tasks:
             return None
 
     def _may_break(self, task_id: TaskId, action: Action) -> bool:
-        """Whether a task may be given up for the failure of an action: not as long as a vote of it can be revealed."""
-        status = self._record(task_id).status
-        return action is not Action.REVEAL and status is not ReplicateStatus.CONTRIBUTED
+        """Whether a task may be given up for the failure of an action: not once a vote of it is cast or on its way."""
+        pending = self._record(task_id).status in PENDING
+        return action is not Action.REVEAL and pending and task_id not in self._unstoppable
 
     def _fail(self, error: BaseException) -> None:
-        if self._failed is not None and not self._failed.done():
+        if self._failed is None:
+            log.error("the worker's memory was not written", error=str(error))
+        elif not self._failed.done():
             self._failed.set_exception(error)
 
     def _stop(self, task_id: TaskId) -> None:
@@ -329,10 +341,16 @@ class Tasks:
 
     async def _contribute(self, task_id: TaskId) -> None:
         record = self._record(task_id)
-        facts = await self._facts_to_vote(record)
+        try:
+            facts = await self._facts_to_vote(record)
+            if facts.contribution.status is ContributionStatus.UNSET:
+                self._check_gate(record, facts)
+        except IexecError:
+            if await self._is_vote_under_way(task_id):
+                return None
+            raise
         if facts.contribution.status is not ContributionStatus.UNSET:
             return self._found_vote(record, facts)
-        self._check_gate(record, facts)
         assert record.result_hash is not None
         seal = self._conduct.seal(self._signer.address, task_id, record.digest)
         data = calls.contribute(task_id, record.result_hash, seal, to_bytes(record.authorization.signature))
@@ -360,6 +378,19 @@ class Tasks:
         # The callback takes what gas it likes, within the hub's bounds: estimated, not guessed.
         await self._vote(facts, task_id, "finalize", data, None, ReplicateStatus.CONTRIBUTE_AND_FINALIZE_DONE)
         return None
+
+    async def _is_vote_under_way(self, task_id: TaskId) -> bool:
+        """Whether a vote sent by an earlier life was cast after all, though none could be sent now."""
+        sent = await self._transactions.find(task_id, "contribute")
+        if sent is None or sent.status is TransactionStatus.REFUSED:
+            return False
+        with suppress(IexecError):
+            await self._transactions.wait(sent)
+        [(task, contribution)] = await self._facts.state([task_id])
+        if contribution.status is ContributionStatus.UNSET:
+            return False
+        self.apply(task_id, rules.Seen(task, contribution))
+        return True
 
     def _found_vote(self, record: TaskRecord, facts: Facts) -> None:
         """A vote of this worker is there already, cast by an earlier life."""
@@ -389,22 +420,24 @@ class Tasks:
             self._unstoppable.discard(task_id)
 
     async def _reveal(self, task_id: TaskId) -> None:
-        record = self._record(task_id)
-        if not self._conduct.reveals or record.digest is None:
-            return
-        data = calls.reveal(task_id, record.digest)
-        try:
-            receipt = await self._transactions.execute(
-                task_id, "reveal", self._hub.address, data, gas=REVEAL_GAS, retry=True
-            )
-        except IexecError as error:
-            if error.code not in _RACES:
-                raise
-            # Too late, or reopened: the chain says how it ended.
-            log.warning("a reveal was refused", task=task_id, error=str(error))
-            self._act(task_id, Action.OBSERVE)
-        else:
-            self.apply(task_id, rules.Confirmed(ReplicateStatus.REVEALED, receipt.transaction_hash))
+        """Reveal; after a refusal again with every block, as long as the chain waits for it."""
+        hub, gas = self._hub.address, REVEAL_GAS
+        while self._conduct.reveals and (record := self._record(task_id)).must_reveal and not record.closed:
+            assert record.digest is not None, "an honest vote has been computed"
+            data = calls.reveal(task_id, record.digest)
+            try:
+                receipt = await self._transactions.execute(task_id, "reveal", hub, data, gas=gas, retry=True)
+            except IexecError as error:
+                if error.code not in _RACES:
+                    raise
+                log.warning("a reveal was refused", task=task_id, error=str(error))
+                # From now on the node is asked first, whether it would pass and with how much gas.
+                gas = None
+                await self._watch.next_head()
+                await self._observer.look([task_id])
+            else:
+                self.apply(task_id, rules.Confirmed(ReplicateStatus.REVEALED, receipt.transaction_hash))
+                return
 
     async def _upload(self, task_id: TaskId) -> None:
         record = self._record(task_id)
@@ -424,7 +457,7 @@ class Tasks:
     async def _take_up(self) -> None:
         """Bring the records of an earlier life to what the chain says, then go on with them."""
         open_tasks = self.open_tasks()
-        await self._look(open_tasks)
+        await self._observer.look(open_tasks)
         for task_id in open_tasks:
             record = self._record(task_id)
             for action in () if record.closed else rules.resume(record):
@@ -438,30 +471,12 @@ class Tasks:
             if held is None or held.closed:
                 await anyio.to_thread.run_sync(self._folder(task_id).remove)
 
-    async def _observe_forever(self) -> None:
-        while True:
-            await self._observe.wait()
-            self._observe.clear()
-            due, self._to_observe = list(self._to_observe), {}
-            await self._look(due)
-
-    async def _look(self, task_ids: list[TaskId]) -> None:
-        """Read tasks from the chain, however long that is down, and let the rules see them."""
-        attempt = 0
-        while task_ids:
-            try:
-                states = await self._facts.state(task_ids)
-            except IexecError as error:
-                if not error.retry:
-                    raise
-                log.warning("the chain does not answer", error=str(error))
-                await self._clock.sleep(PAUSES[min(attempt, len(PAUSES) - 1)])
-                attempt += 1
-                continue
-            for task_id, (task, contribution) in zip(task_ids, states, strict=True):
-                if self._journal.get(task_id) is not None:
-                    self.apply(task_id, rules.Seen(task, contribution))
-            return
+    def _see(self, task_id: TaskId, task: Task, contribution: Contribution) -> bool:
+        """Let the rules see what the chain says; whether the task is still open."""
+        if self._journal.get(task_id) is None:
+            return False
+        self.apply(task_id, rules.Seen(task, contribution))
+        return not self._record(task_id).closed
 
     # --- places -----------------------------------------------------------------------------------------------------
 

@@ -51,6 +51,8 @@ class Network:
         self.hub = Hub(rpc, manifest.hub)
         self.admin, self.owner, self.requester = (derive(MNEMONIC, index) for index in range(3))
         self.workers = [derive(MNEMONIC, index) for index in range(10, 22)]
+        #: Folder of the content store.
+        self.store = Path()
         self._salt = 0
         self._registered: dict[str, Address] = {}
         self.workerpool = Address("0x")
@@ -193,5 +195,6 @@ async def running_network(folder: Path) -> AsyncIterator[Network]:
             await started.wait()
         content = await stack.enter_async_context(ContentClient(urls[0]))
         network = Network(rpc, anvil, manifest, urls[0], content)
+        network.store = folder / "content"
         await network.open()
         yield network

@@ -19,7 +19,7 @@ from pyiexec.chain.heads import HeadFeed
 from pyiexec.chain.rpc import JsonRpc
 from pyiexec.foundation.database import Database
 from pyiexec.protocol import ids
-from pyiexec.protocol.messages import Abort, Complete, Reveal
+from pyiexec.protocol.messages import Abort, Complete, Reveal, Upload
 from pyiexec.protocol.params import DealParams
 from pyiexec.protocol.primitives import DealId, bytes32
 from pyiexec.protocol.replicates import ReplicateStatus as S
@@ -280,6 +280,51 @@ async def test_a_cast_vote_is_kept_whatever_the_scheduler_wants(
         await scheduler.until(lambda: not scheduler.outbox[me])
         assert (settings.data_dir / "tasks" / task / "result.zip").exists()
         assert S.ABORTED not in scheduler.statuses(task)
+
+
+async def test_a_scheduler_that_lies_about_a_consensus_gets_no_reveal_and_costs_no_stake(
+    network: Network, scheduler: ScriptedScheduler, start_worker: StartWorker
+) -> None:
+    me, *others = (worker.address for worker in network.workers[:3])
+    deal = await network.deal(await network.app("noop/noop.wasm"), trust=5)
+    await network.initialize(deal)
+    task = ids.task_id(deal, 0)
+
+    async def sent() -> int:
+        return int(await network.rpc.call("eth_getTransactionCount", me, "latest"), 16)
+
+    async with start_worker(0), start_worker(1), start_worker(2):
+        await scheduler.command(me, network.assign(deal, me))
+        await scheduler.report(task, S.CONTRIBUTED, me)
+        voted = await sent()
+        vote = (await network.hub.contribution(task, me)).result_hash
+        await scheduler.command(me, Reveal(task_id=task, consensus=vote))
+        await scheduler.command(me, Upload(task_id=task))
+        await scheduler.until(lambda: not scheduler.outbox[me])
+        for other in others:
+            await scheduler.command(other, network.assign(deal, other))
+        for worker in (me, *others):
+            await scheduler.report(task, S.RESULT_UPLOADED, worker)
+        assert await sent() == voted + 1
+    assert (await network.hub.task(task)).reveal_counter == 3
+
+
+async def test_a_result_that_the_store_lost_is_stored_again_when_asked_for(
+    network: Network, scheduler: ScriptedScheduler, start_worker: StartWorker
+) -> None:
+    me = network.workers[0].address
+    deal = await network.deal(await network.app("noop/noop.wasm"), params=DealParams(iexec_args="soon lost"))
+    await network.initialize(deal)
+    task = ids.task_id(deal, 0)
+    async with start_worker(0):
+        await scheduler.command(me, network.assign(deal, me))
+        location = (await scheduler.report(task, S.RESULT_UPLOADED)).location
+        assert location is not None
+        (network.store / "files" / parse_cid(location.removeprefix("/ipfs/")).digest.hex()).unlink()
+        told = len(scheduler.reports)
+        await scheduler.command(me, Upload(task_id=task))
+        await scheduler.until(lambda: scheduler.statuses(task)[told:].count(S.RESULT_UPLOADED) == 2)
+        assert b"lost" in (await result_of(network, location))["result.txt"]
 
 
 async def test_a_bag_is_worked_through_slot_by_slot(

@@ -122,9 +122,33 @@ TABLE = [
     ),
     ("the vote is in", record(S.COMPUTED), Confirmed(S.CONTRIBUTED, TX), S.CONTRIBUTED, [S.CONTRIBUTED], []),
     (
-        "consensus on the own vote",
+        "consensus on the own vote, says the scheduler",
         record(S.CONTRIBUTED),
         Reveal(task_id=TASK, consensus=VOTE),
+        S.CONTRIBUTED,
+        [],
+        [Action.OBSERVE],
+    ),
+    (
+        "the chain says nothing of it",
+        record(S.CONTRIBUTED),
+        seen(TaskStatus.ACTIVE, CONTRIBUTED),
+        S.CONTRIBUTED,
+        [],
+        [],
+    ),
+    (
+        "a reveal that was refused, while the chain still waits for it",
+        record(S.CONTRIBUTED, must_reveal=True),
+        seen(TaskStatus.REVEALING, CONTRIBUTED),
+        S.CONTRIBUTED,
+        [],
+        [Action.REVEAL, Action.UPLOAD],
+    ),
+    (
+        "a reveal that a reorganisation undid",
+        record(S.RESULT_UPLOADED, must_reveal=True, location="/ipfs/x"),
+        seen(TaskStatus.REVEALING, CONTRIBUTED),
         S.CONTRIBUTED,
         [],
         [Action.REVEAL, Action.UPLOAD],
@@ -136,15 +160,7 @@ TABLE = [
         Reveal(task_id=TASK, consensus=VOTE),
         S.COMPUTED,
         [],
-        [Action.UPLOAD],
-    ),
-    (
-        "and the receipt then",
-        record(S.COMPUTED, must_reveal=True),
-        Confirmed(S.CONTRIBUTED, TX),
-        S.CONTRIBUTED,
-        [S.CONTRIBUTED],
-        [Action.REVEAL, Action.UPLOAD],
+        [Action.OBSERVE],
     ),
     (
         "consensus seen on chain",
@@ -192,9 +208,9 @@ TABLE = [
         "an upload asked for twice",
         record(S.RESULT_UPLOADED, location="/ipfs/x"),
         Upload(task_id=TASK),
-        S.RESULT_UPLOADED,
+        S.REVEALED,
         [S.RESULT_UPLOADED],
-        [],
+        [Action.UPLOAD],
     ),
     ("no upload before consensus", record(S.CONTRIBUTED), Upload(task_id=TASK), S.CONTRIBUTED, [], []),
     (
@@ -313,6 +329,15 @@ def test_a_task_never_heard_of_is_reported_lost_when_its_result_is_asked_for() -
     assert told(rules.decide(None, Abort(task_id=TASK, reason=""))) == [S.ABORTED]
 
 
+def test_a_consensus_taken_back_by_a_reorganisation_is_revealed_when_it_returns() -> None:
+    known = record(S.CONTRIBUTED, must_reveal=True)
+    taken_back = rules.decide(known, seen(TaskStatus.ACTIVE, CONTRIBUTED)).record
+    assert taken_back is not None
+    assert not taken_back.must_reveal
+    assert rules.is_news(taken_back, frozenset({"TaskConsensus"}))
+    assert Action.REVEAL in rules.decide(taken_back, seen(TaskStatus.REVEALING, CONTRIBUTED)).actions
+
+
 def test_a_failure_is_reported_with_its_cause_exit_code_and_log() -> None:
     report = rules.decide(record(S.DATA_DOWNLOADED), Broke("APP_EXITED_NON_ZERO", "exit 3", 3, "oh")).reports[0]
     assert (report.cause, report.message, report.exit_code, report.logs) == ("APP_EXITED_NON_ZERO", "exit 3", 3, "oh")
@@ -348,6 +373,7 @@ def test_whatever_happens_a_result_is_not_forgotten_while_its_vote_can_be_reveal
             ended = event.task.status in (TaskStatus.COMPLETED, TaskStatus.FAILED)
             assert ended or event.contribution.status is REJECTED
         if Action.REVEAL in decision.actions:
+            assert isinstance(event, Seen), "the chain's word, not the scheduler's"
             assert decision.record is not None
             assert decision.record.result_hash == VOTE
         known = decision.record
