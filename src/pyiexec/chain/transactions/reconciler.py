@@ -123,16 +123,21 @@ class Reconciler:
         await self._pricing.refresh()
         head = Head.from_json(block)
         await self._recall(head.number - FINAL_BLOCKS)
-        own = max(self._board.pending, default=-1) + 1
-        following = max(int(latest, 16), int(pending, 16), own)
-        self._nonces.reset(following, len(self._board.pending), len(self._board.queued))
+        self._take_stock(max(int(latest, 16), int(pending, 16)))
         await self._check_recent()
+        # What was in a block and is in none any more holds its nonce again: nobody else may be given it.
+        self._take_stock(max(int(latest, 16), int(pending, 16)))
         await self._check_pending(everything=True)
         for flight in self._board.in_order():
             self._delivery.put(flight)
         self._delivery.promote()
         self._last = self._last or head
         self._synced = True
+
+    def _take_stock(self, count: int) -> None:
+        """Go on after the nonces that the chain counts and those that are held here."""
+        following = max(count, max(self._board.pending, default=-1) + 1)
+        self._nonces.reset(following, len(self._board.pending), len(self._board.queued))
 
     async def _recall(self, block: int) -> None:
         """Take up again what was last seen in blocks from this number on."""
