@@ -32,8 +32,10 @@ _Signature = Annotated[str, Meta(pattern=SIGNATURE_PATTERN)]
 _Name = Annotated[str, Meta(max_length=256)]
 _Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 _Logs = Annotated[str, Meta(max_length=MAX_LOGS)]
-_Number = Annotated[int, Meta(ge=1)]
-_Received = Annotated[int, Meta(ge=0)]
+#: Numbers that every database holds.
+_MOST = (1 << 53) - 1
+_Number = Annotated[int, Meta(ge=1, le=_MOST)]
+_Received = Annotated[int, Meta(ge=0, le=_MOST)]
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", forbid_unknown_fields=True):
@@ -108,7 +110,7 @@ class Assign(_Message, frozen=True, kw_only=True, tag=True):
 
     authorization: WorkerpoolAuthorization
     mode: Literal["contribute", "contribute_and_finalize"]
-    contribution_deadline: int
+    contribution_deadline: _Received
 
     def __post_init__(self) -> None:
         _require_checksum(self.authorization.worker)
@@ -167,7 +169,7 @@ class Progress(_Message, frozen=True, kw_only=True, tag=True):
     message: _Text = ""
     transaction: _TransactionHash | None = None
     location: _Text | None = None
-    exit_code: int | None = None
+    exit_code: Annotated[int, Meta(ge=-_MOST, le=_MOST)] | None = None
     logs: _Logs = ""
 
     def __post_init__(self) -> None:

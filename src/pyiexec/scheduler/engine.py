@@ -195,8 +195,7 @@ class Engine:
             case WorkerSilent(worker):
                 self._silent(worker, step)
             case CommandsAcknowledged(worker, seq):
-                if self.crew.member(worker).acknowledge(seq):
-                    self._acknowledged[worker] = seq
+                self._acknowledge(worker, seq)
             case TimePassed(tasks):
                 for task_id in tasks:
                     step.happened(task_id, e.Ticked())
@@ -221,9 +220,10 @@ class Engine:
                     self._task_log(task_id, seen, step)
                 case ScoreChanged(worker, accurate):
                     self.crew.scored(worker, accurate=accurate)
-        known = [task_id for task_id in doubted if task_id in self.tasks or task_id in self.recent]
-        if known:
-            self._read_chain(known)
+        known = [tracked for task_id in doubted if (tracked := self.tasks.get(task_id) or self.recent.get(task_id))]
+        for tracked in known:
+            tracked.doubt()
+        self._read_chain([tracked.state.task_id for tracked in known])
 
     def _task_log(self, task_id: TaskId, seen: TaskLog, step: Step) -> None:
         tracked = self.tasks.get(task_id) or self.recent.get(task_id)
@@ -332,8 +332,7 @@ class Engine:
             member.acknowledged = hello.received
         # A worker that remembers more than we do must not take new commands for old ones.
         member.sent = max(member.sent, hello.received)
-        if member.acknowledge(hello.received):
-            self._acknowledged[member.worker] = hello.received
+        self._acknowledge(member.worker, hello.received)
         was_lost = not member.in_reach
         member.enroll(item.session, hello.capabilities, item.score)
         step.changes.members[member.worker] = member
@@ -342,6 +341,12 @@ class Engine:
             for task_id in member.involved:
                 step.happened(task_id, e.WorkerReturned(member.worker, forgot))
         self._reconsider(step)
+
+    def _acknowledge(self, worker: Address, seq: int) -> None:
+        member = self.crew.member(worker)
+        if member.acknowledge(seq):
+            # Never beyond what was sent: the numbers still to come belong to commands nobody has seen.
+            self._acknowledged[worker] = member.acknowledged
 
     def _silent(self, worker: Address, step: Step) -> None:
         member = self.crew.member(worker)
@@ -372,11 +377,11 @@ class Engine:
             return
         member.received = item.seq
         step.changes.members[item.worker] = member
-        if report.logs:
-            step.changes.logs[report.task_id, item.worker] = report.logs
         state = self.find(report.task_id)
         if state is None or state.find(item.worker) is None:
             return
+        if report.logs:
+            step.changes.logs[report.task_id, item.worker] = report.logs
         if report.status is ReplicateStatus.FAILED and is_workers_own(report.cause):
             member.strikes += 1
         elif report.status is ReplicateStatus.COMPUTED:

@@ -38,8 +38,10 @@ def evolve(state: TaskState, event: e.Event, now: int) -> TaskState:
         case e.WorkerReturned(worker, forgot):
             state = _returned(state, worker, forgot, now)
         case e.UploadVerified(worker, location, callback_data):
-            state = _with_upload(state, worker, location, Upload.VERIFIED)
-            state = replace(state, location=location, callback_data=callback_data)
+            # The consensus it was compared with may have been thrown away meanwhile, and its voters with it.
+            if any(winner.worker == worker and winner.location == location for winner in state.winners):
+                state = _with_upload(state, worker, location, Upload.VERIFIED)
+                state = replace(state, location=location, callback_data=callback_data)
         case e.UploadRefused(worker, location, cause, message):
             state = _with_upload(state, worker, location, Upload.REFUSED, cause, message)
         case e.Ticked():
@@ -88,7 +90,8 @@ def _reported(replicate: Replicate, event: e.Reported, now: int) -> Replicate:
     if report.exit_code is not None:
         replicate = replace(replicate, exit_code=report.exit_code)
     refused_before = replicate.upload is Upload.REFUSED and replicate.location == report.location
-    if report.location and replicate.upload is not Upload.VERIFIED and not refused_before:
+    # One offer at a time: whoever makes many has them looked at in turn.
+    if report.location and replicate.upload not in (Upload.VERIFIED, Upload.OFFERED) and not refused_before:
         replicate = replace(replicate, location=report.location, upload=Upload.OFFERED)
     status = _next_status(replicate.status, report.status)
     if status is replicate.status:

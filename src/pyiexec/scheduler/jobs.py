@@ -11,6 +11,9 @@ from pyiexec.scheduler.chain_work import ChainWork
 from pyiexec.scheduler.inbox import JobKey
 from pyiexec.scheduler.state import TaskState
 
+#: Kind of the jobs that look at uploads, which have nothing to do with the chain.
+VERIFY = "verify"
+
 
 @dataclass(eq=False)
 class Tracked:
@@ -27,6 +30,11 @@ class Tracked:
     jobs: set[JobKey] = field(default_factory=set)
     attempts: dict[JobKey, int] = field(default_factory=dict)
 
+    def doubt(self) -> None:
+        """The chain went back: what was done there may be undone, so nothing counts as done or under way."""
+        self.jobs = {job for job in self.jobs if job[0] == VERIFY}
+        self.attempts.clear()
+
     def over(self, job: JobKey | None) -> None:
         """A job has ended in a way that allows for another try."""
         self.jobs.discard(job or ())
@@ -36,7 +44,7 @@ def job_key(state: TaskState, command: c.Command) -> JobKey:
     """What makes a command another than an earlier one of its kind."""
     match command:
         case c.VerifyUpload(worker, location):
-            return "verify", worker, location
+            return VERIFY, worker, location
         case c.SubmitFinalize(location):
             return "finalize", location
         case c.SubmitReopen(consensus):

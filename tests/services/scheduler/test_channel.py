@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import anyio
 import pytest
-from tests.services.scheduler.conftest import Net, shown
+from tests.services.scheduler.conftest import Net, shown, until_shown
 from tests.services.scheduler.scripted import S, ScriptedWorker
 from websockets.asyncio.client import connect
 
@@ -120,7 +122,7 @@ async def test_a_report_told_twice_counts_once_and_one_too_early_ends_the_connec
         pass
 
     worker.on_assign = nothing
-    async with net.scheduler() as url, anyio.create_task_group() as group:
+    async with net.scheduler(heartbeat_seconds=30) as url, anyio.create_task_group() as group:
         group.start_soon(worker.run, url)
         await net.buy()
         assign = await worker.command(Assign)
@@ -150,6 +152,42 @@ async def test_reports_about_tasks_nobody_knows_are_acknowledged_and_ignored(net
         await worker.until(lambda: worker._socket is not None)
         await worker.report(TaskId(bytes32(99)), S.COMPUTED)
         await worker.until(lambda: worker.acknowledged == 1)
+        group.cancel_scope.cancel()
+
+
+async def test_what_a_worker_prints_is_kept_for_tasks_it_was_given_alone(net: Net) -> None:
+    worker = net.workers[0]
+    async with net.scheduler() as url, anyio.create_task_group() as group:
+        group.start_soon(worker.run, url)
+        await worker.until(lambda: worker._socket is not None)
+        await worker.report(TaskId(bytes32(99)), S.COMPUTED, logs="x" * 60_000)
+        await worker.until(lambda: worker.acknowledged == 1)
+        group.cancel_scope.cancel()
+    with sqlite3.connect(net.path / "scheduler" / "scheduler.db") as database:
+        assert database.execute("SELECT count(*) FROM replicates").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("number", [2**53 - 1, 2**64, 10**40])
+async def test_no_number_a_worker_can_send_stops_the_scheduler(net: Net, number: int) -> None:
+    worker, other, *_ = net.workers
+
+    async def nothing(_assign: Assign) -> None:
+        pass
+
+    worker.on_assign = other.on_assign = nothing
+    async with net.scheduler() as url, anyio.create_task_group() as group:
+        group.start_soon(lambda: worker.run(url, answer_commands=False))
+        await worker.until(lambda: worker._socket is not None)
+        await net.buy()
+        await until_shown(url, "/workers", lambda members: any(member["tasks"] for member in members))
+        assert worker._socket is not None
+        await worker._socket.send(f'{{"type":"Ack","seq":{number}}}', text=True)
+        await worker._socket.send(f'{{"type":"Envelope","seq":{number},"body":{{"type":"Complete"}}}}', text=True)
+        worker.received = number
+        group.start_soon(other.run, url)
+        await net.buy()
+        await other.command(Assign)
+        assert (await shown(url, "/health"))["ok"]
         group.cancel_scope.cancel()
 
 

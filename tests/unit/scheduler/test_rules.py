@@ -246,6 +246,19 @@ def test_a_result_is_verified_while_other_winners_still_reveal() -> None:
     assert commands == [c.VerifyUpload(A, "/ipfs/x", RIGHT)]
 
 
+def test_a_result_verified_for_a_consensus_thrown_away_is_not_finalized_under_the_next() -> None:
+    state = after(revealing(A), report(A, S.CONTRIBUTED, location="/ipfs/old"), e.Reopened()).state
+    again = [e.Assigned(B, 2), e.Contributed(B, WRONG, 2), e.ConsensusReached(WRONG, START + 4 * TIMEREF)]
+    state, commands = after(state, *again, e.Revealed(B, DIGEST), e.UploadVerified(A, "/ipfs/old"))
+    assert state.location is None
+    assert not any(isinstance(command, c.SubmitFinalize) for command in commands)
+
+
+def test_of_many_offers_one_is_looked_at_at_a_time() -> None:
+    offers = [report(A, S.REVEALED, location=f"/ipfs/{number}") for number in range(9)]
+    assert after(revealing(A), *offers).commands == [c.VerifyUpload(A, "/ipfs/0", RIGHT)]
+
+
 def test_a_wrong_upload_turns_to_the_next_winner() -> None:
     revealed = after(revealing(A, B), e.Revealed(A, DIGEST), e.Revealed(B, DIGEST)).state
     state = after(revealed, report(A, S.RESULT_UPLOADED, location="/ipfs/x")).state
