@@ -46,6 +46,8 @@ _GAS_PER_CONTRIBUTOR = 130_000
 _GAS_FINALIZE = 500_000
 #: Tries to reach the store before an upload counts as refused.
 _STORE_ATTEMPTS = 5
+#: Uploads fetched at a time: each may take its largest size in memory.
+_FETCHES = 8
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0
 
 
@@ -94,6 +96,7 @@ class ChainWork:
         self._timerefs: dict[int, int] = {}
         self._checksums: dict[Address, str] = {}
         self._callback_gas: int | None = None
+        self._fetches = anyio.CapacityLimiter(_FETCHES)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -248,14 +251,15 @@ class ChainWork:
             attempt = 0
             while True:
                 try:
-                    data = await verify_upload(
-                        self._content,
-                        location,
-                        task_id=state.task_id,
-                        consensus=consensus,
-                        callback=state.callback,
-                        max_bytes=self._max_result_bytes,
-                    )
+                    async with self._fetches:
+                        data = await verify_upload(
+                            self._content,
+                            location,
+                            task_id=state.task_id,
+                            consensus=consensus,
+                            callback=state.callback,
+                            max_bytes=self._max_result_bytes,
+                        )
                 except IexecError as error:
                     attempt += 1
                     if error.retry and attempt < _STORE_ATTEMPTS:

@@ -49,6 +49,8 @@ log = get_logger(__name__)
 LOGIN_SECONDS = 10.0
 #: Frames that may wait for a worker that does not read; then the connection is ended, the outbox keeps what is owed.
 BACKLOG = 10_000
+#: Reports of one worker that may wait for the engine; from a worker that sends more nothing is read meanwhile.
+REPORTS_AHEAD = 64
 #: Heartbeats without a word after which a worker is lost.
 MISSED_HEARTBEATS = 2
 
@@ -61,6 +63,8 @@ class LiveSession:
 
     def __init__(self) -> None:
         self._frames: Mailbox[bytes] = Mailbox()
+        self._ahead = 0
+        self._room = anyio.Event()
         self.ended = anyio.Event()
         self.reason = ""
 
@@ -75,6 +79,18 @@ class LiveSession:
         """End the connection."""
         self.reason = self.reason or reason
         self.ended.set()
+
+    async def heard(self) -> None:
+        """Note a report that goes to the engine, once there is room for it."""
+        while self._ahead >= REPORTS_AHEAD:
+            self._room = anyio.Event()
+            await self._room.wait()
+        self._ahead += 1
+
+    def taken(self) -> None:
+        """The engine has taken up a report."""
+        self._ahead -= 1
+        self._room.set()
 
     async def drain(self, send: Callable[[bytes], Awaitable[None]]) -> None:
         """Pass frames on until cancelled."""
@@ -188,6 +204,7 @@ class WorkerChannel:
             member.heard = self._clock.monotonic()
             match message:
                 case Envelope(seq=seq, body=Progress() as progress):
+                    await session.heard()
                     self._post(ReportReceived(member.worker, session, seq, progress))
                 case Ack(seq=seq):
                     self._post(CommandsAcknowledged(member.worker, seq))

@@ -21,6 +21,9 @@ class Session(Protocol):
     def send(self, frame: bytes) -> None:
         """Queue a frame; never waits."""
 
+    def taken(self) -> None:
+        """One of its reports was taken up."""
+
     def close(self, reason: str) -> None:
         """End the connection."""
 

@@ -367,6 +367,7 @@ class Engine:
 
     def _report(self, item: ReportReceived, step: Step) -> None:
         member, report = self.crew.member(item.worker), item.progress
+        item.session.taken()
         if member.session is not item.session:
             return
         if item.seq > member.received + 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 
 import anyio
@@ -22,6 +23,7 @@ from pyiexec.protocol.messages import (
 )
 from pyiexec.protocol.primitives import TaskId, bytes32, to_hex
 from pyiexec.protocol.tasks import TaskStatus
+from pyiexec.scheduler.channel import REPORTS_AHEAD, LiveSession
 
 pytestmark = pytest.mark.anyio
 
@@ -153,6 +155,18 @@ async def test_reports_about_tasks_nobody_knows_are_acknowledged_and_ignored(net
         await worker.report(TaskId(bytes32(99)), S.COMPUTED)
         await worker.until(lambda: worker.acknowledged == 1)
         group.cancel_scope.cancel()
+
+
+async def test_a_worker_that_floods_the_scheduler_is_read_no_faster_than_it_is_understood() -> None:
+    session = LiveSession()
+    for _ in range(REPORTS_AHEAD):
+        await session.heard()
+    waiting = asyncio.create_task(session.heard())
+    await anyio.wait_all_tasks_blocked()
+    assert not waiting.done()
+    session.taken()
+    with anyio.fail_after(5):
+        await waiting
 
 
 async def test_what_a_worker_prints_is_kept_for_tasks_it_was_given_alone(net: Net) -> None:
