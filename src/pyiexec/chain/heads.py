@@ -195,7 +195,16 @@ class HeadFeed(Running):
                     except (InvalidHandshake, InvalidMessage, _NoSubscriptionError) as refusal:
                         log.info("the node does not push heads, asking it instead", reason=str(refusal)[:200])
                         await self._poll(started)
-                except (OSError, TimeoutError, WebSocketException, IexecError) as error:
+                except (
+                    OSError,
+                    TimeoutError,
+                    WebSocketException,
+                    IexecError,
+                    KeyError,
+                    TypeError,
+                    ValueError,
+                ) as error:
+                    # Of the last three, whoever answers does not speak as a node.
                     log.debug("no connection to the node", reason=str(error)[:200])
                 self.connected = False
                 started()

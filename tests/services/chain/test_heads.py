@@ -1,8 +1,11 @@
 """New heads are pushed, whatever happens to the node in between."""
 
+import json
+
 import anyio
 import pytest
 from aiohttp import web
+from websockets.asyncio.server import ServerConnection, serve
 
 from pyiexec.chain.anvil import Anvil, AnvilOptions
 from pyiexec.chain.heads import HeadFeed
@@ -86,6 +89,29 @@ async def test_a_node_without_websockets_is_asked_once_a_second_at_most(anvil: A
         assert len(asked) <= 3
     finally:
         await runner.cleanup()
+
+
+async def test_a_node_that_talks_nonsense_is_left_and_met_again(anvil: Anvil, rpc: JsonRpc) -> None:
+    talks: list[int] = []
+    often = anyio.Event()
+
+    async def talk(socket: ServerConnection) -> None:
+        talks.append(len(talks))
+        if len(talks) == 4:
+            often.set()
+        for method, params in (("eth_subscribe", ["newHeads"]), ("eth_getBlockByNumber", ["latest", False])):
+            number = json.loads(await socket.recv())["id"]
+            result = "0x1" if method == "eth_subscribe" else await rpc.call(method, *params)
+            await socket.send(json.dumps({"jsonrpc": "2.0", "id": number, "result": result}))
+        nonsense = ["not JSON", '{"method": "eth_subscription"}', '{"method": "eth_subscription", "params": 5}']
+        await socket.send(nonsense[talks[-1] % len(nonsense)])
+        await socket.wait_closed()
+
+    async with serve(talk, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        async with HeadFeed(f"http://{host}:{port}"):
+            with anyio.fail_after(20):
+                await often.wait()
 
 
 async def test_slow_readers_take_the_newest_head_alone(feed: HeadFeed, rpc: JsonRpc) -> None:

@@ -171,6 +171,43 @@ class TestStuckTransactions:
         assert await rung(rpc) == [0]
 
 
+class TestSlowNodes:
+    @pytest.fixture
+    def options(self) -> AnvilOptions:
+        return BLOCKS_BY_HAND
+
+    async def test_a_node_slow_to_take_a_transaction_is_waited_for_while_blocks_go_by(
+        self, anvil: Anvil, rpc: JsonRpc, signer: Signer, database: Database, feed: HeadFeed
+    ) -> None:
+        asked, answering = anyio.Event(), anyio.Event()
+
+        class SlowRpc(JsonRpc):
+            async def call(self, method: str, *params: object) -> object:
+                if method == "eth_sendRawTransaction":
+                    asked.set()
+                    await answering.wait()
+                return await super().call(method, *params)
+
+        async with (
+            SlowRpc(anvil.url) as slow,
+            TransactionManager(slow, signer, database, feed, chain_id=CHAIN_ID) as manager,
+        ):
+            record = await submit(manager, 0)
+            await asked.wait()
+            with anyio.fail_after(30):
+                # Long enough for the manager to want it sent again, and at a better price.
+                for _ in range(10):
+                    await rpc.call("anvil_mine", "0x1")
+                    await anyio.sleep(0.3)
+                answering.set()
+                done = anyio.Event()
+                async with anyio.create_task_group() as group:
+                    group.start_soon(mined, rpc, done)
+                    await manager.wait(record)
+                    done.set()
+        assert await rung(rpc) == [0]
+
+
 class TestNodesThatGoAway:
     @pytest.fixture
     def options(self, tmp_path: Path) -> AnvilOptions:

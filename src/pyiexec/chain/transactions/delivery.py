@@ -55,6 +55,7 @@ class Delivery:
         self._pricing = pricing
         self._heap: list[int] = []
         self._listed: set[int] = set()
+        self._sending: set[Flight] = set()
         self._wake = anyio.Event()
 
     def put(self, flight: Flight) -> None:
@@ -83,8 +84,9 @@ class Delivery:
                     nonce = heapq.heappop(self._heap)
                     self._listed.discard(nonce)
                     flight = self._board.pending.get(nonce)
-                    if flight is None:
+                    if flight is None or flight in self._sending:
                         continue
+                    self._sending.add(flight)
                     answered = anyio.Event()
                     await limiter.acquire_on_behalf_of(flight)
                     group.start_soon(self._send, flight, limiter, answered)
@@ -111,6 +113,7 @@ class Delivery:
             await self._database.write(partial(queue.update, records=records(flights)))
 
     async def _send(self, flight: Flight, limiter: anyio.CapacityLimiter, answered: anyio.Event) -> None:
+        record = flight.record
         try:
             await self._offer(flight)
         except IexecError as error:
@@ -120,6 +123,10 @@ class Delivery:
         finally:
             answered.set()
             limiter.release_on_behalf_of(flight)
+            self._sending.discard(flight)
+            if flight.record is not record:
+                # It was signed anew while the node was slow to answer for the former signature.
+                self.put(flight)
 
     async def _offer(self, flight: Flight) -> None:
         record, flight.unsent = flight.record, False
