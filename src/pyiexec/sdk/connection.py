@@ -144,9 +144,11 @@ class Connection:
     async def send(self, object_id: str, action: str, to: Address, data: bytes) -> Receipt:
         """Have the user's account call a contract, once per (object, action), and wait until it is mined.
 
+        What reverted before is sent anew: its moment may have come since.
+
         Raises:
             IexecError: ``CONTRACT_REVERTED`` before anything is sent when the call cannot succeed;
                 ``TRANSACTION_REVERTED``; ``CHAIN_UNREACHABLE``.
         """
         manager = await self.transactions()
-        return await manager.execute(object_id, action, to, data)
+        return await manager.execute(object_id, action, to, data, retry=True)

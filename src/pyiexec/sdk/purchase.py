@@ -176,7 +176,8 @@ class Purchases:
         Nothing is signed before the whole price is known to be within `max_price` and covered by the stake.
 
         Raises:
-            IexecError: ``PRICE_TOO_LOW``, ``STAKE_TOO_LOW``, ``CONTRACT_REVERTED``.
+            IexecError: ``PRICE_TOO_LOW``, ``STAKE_TOO_LOW``, ``CONTRACT_REVERTED``; ``ORDER_CONSUMED`` when somebody
+                was faster. Deals made before a later one failed stand, and are named in ``details["deals"]``.
         """
         self.check_price(quote, max_price)
         balance = await self._accounts.show()
@@ -204,7 +205,21 @@ class Purchases:
                 params=format_params(params),
             )
         )
-        return [
-            await self._orders.match(share.app_order, NO_DATASET, share.workerpool_order, request)
-            for share in quote.shares
-        ]
+        matches: list[Match] = []
+        for share in quote.shares:
+            bought = sum(match.volume for match in matches)
+            if bought >= quote.volume:
+                break
+            try:
+                matches.append(await self._orders.match(share.app_order, NO_DATASET, share.workerpool_order, request))
+            except IexecError as error:
+                if not matches:
+                    raise
+                deals = [match.deal_id for match in matches]
+                raise IexecError(
+                    error.code,
+                    f"only {bought} of {quote.volume} tasks were bought: {error.what}",
+                    remedy=f"{error.remedy} These deals stand: {', '.join(deals)}.",
+                    deals=deals,
+                ) from error
+        return matches
