@@ -15,6 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import anyio
 import sqlalchemy as sa
 from sqlalchemy import event
 
@@ -146,7 +147,9 @@ class Database:
         self._closed = True
         self._jobs.put(None)
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, self._thread.join)
+        # Whoever is cancelled while closing has closed all the same: nothing of the database outlives this.
+        with anyio.CancelScope(shield=True):
+            await loop.run_in_executor(None, self._thread.join)
         self._readers.shutdown()
         self._reader_engine.dispose()
 

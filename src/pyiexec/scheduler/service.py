@@ -124,8 +124,9 @@ async def serve(
                 await serve_http(app, settings.host, settings.port, ready=ready, stop=stop)
                 group.cancel_scope.cancel()
     finally:
-        await session.close()
-        await database.close()
+        with anyio.CancelScope(shield=True):
+            await session.close()
+            await database.close()
 
 
 async def _reach_chain(hub: Hub, owner: Address, workerpool: Address, clock: Clock) -> int:
