@@ -97,12 +97,15 @@ class ContentCache:
 
         Raises:
             IexecError: as `ContentClient.fetch_to`.
+            FileNotFoundError: there is no folder to put it in.
         """
         while True:
             await self.checksum(cid)
             try:
                 _link(self._directory / str(cid), target)
             except FileNotFoundError:
+                if not await anyio.to_thread.run_sync(target.parent.is_dir):
+                    raise
                 self._drop(str(cid))
             else:
                 return
@@ -113,9 +116,15 @@ class ContentCache:
         if task is None:
             task = asyncio.create_task(self._obtain(cid), name=f"fetch {name}")
             self._fetching[name] = task
-            task.add_done_callback(lambda _: self._fetching.pop(name, None))
+            task.add_done_callback(lambda ended: self._fetched(name, ended))
         # The first to ask may be aborted; the others still wait for the same transfer.
         await asyncio.shield(task)
+
+    def _fetched(self, name: str, task: asyncio.Task[None]) -> None:
+        self._fetching.pop(name, None)
+        if not task.cancelled() and task.exception() is not None:
+            # Looked at here too: all who asked may have given up.
+            log.debug("content was not obtained", cid=name, error=str(task.exception()))
 
     async def _obtain(self, cid: Cid) -> None:
         name = str(cid)

@@ -23,6 +23,8 @@ from pyiexec.worker.content import ContentCache, cid_in
 from pyiexec.worker.environment import input_name
 
 _PIECE = 256 * 1024
+#: Input files of one task fetched at a time.
+_TRANSFERS = 8
 #: Seconds that a server without hashes may take to send an input file.
 _PLAIN_TIMEOUT = 300.0
 
@@ -97,10 +99,30 @@ class Staging:
     async def inputs(self, urls: Sequence[str], folder: TaskFolder) -> None:
         """Put the input files into the input folder, named by the hash of their URLs.
 
+        Together they may be as large as a single one: a request can name any number.
+
         Raises:
-            IexecError: ``INPUT_NOT_HASHED``, ``INPUT_UNAVAILABLE``, and those of `ContentClient.fetch_to`.
+            IexecError: ``CONTENT_TOO_LARGE``, ``INPUT_NOT_HASHED``, ``INPUT_UNAVAILABLE``, and those of
+                `ContentClient.fetch_to`.
         """
-        await asyncio.gather(*(self._input(url, folder.inputs / input_name(url)) for url in dict.fromkeys(urls)))
+        size, transfers = 0, asyncio.Semaphore(_TRANSFERS)
+
+        async def obtain(url: str) -> None:
+            nonlocal size
+            async with transfers:
+                target = folder.inputs / input_name(url)
+                await self._input(url, target)
+            size += target.stat().st_size
+            if size > self._max_bytes:
+                raise IexecError("CONTENT_TOO_LARGE", f"the input files together exceed {self._max_bytes} bytes")
+
+        try:
+            # The first that fails ends the others: nobody waits for them, and their folder goes.
+            async with asyncio.TaskGroup() as group:
+                for url in dict.fromkeys(urls):
+                    group.create_task(obtain(url))
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
 
     async def _checked(self, cid: Cid, checksum: Bytes32, code: str, what: str) -> None:
         actual = await self._cache.checksum(cid)

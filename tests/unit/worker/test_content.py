@@ -7,13 +7,14 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
 
 from pyiexec.protocol.errors import IexecError
-from pyiexec.protocol.primitives import bytes32
+from pyiexec.protocol.primitives import TaskId, bytes32
 from pyiexec.storage.client import ContentClient
 from pyiexec.storage.unixfs import file_cid
 from pyiexec.worker.content import ContentCache
+from pyiexec.worker.staging import Staging, TaskFolder
 
 pytestmark = pytest.mark.anyio
 FILES = {str(file_cid(content)): content for content in (b"a" * 400, b"b" * 400, b"c" * 400)}
@@ -100,6 +101,43 @@ async def test_a_link_is_the_content_under_another_name(
     await cache.link(A, tmp_path / "app")
     await cache.link(A, tmp_path / "app")
     assert (tmp_path / "app").read_bytes() == b"a" * 400
+
+
+async def test_an_input_that_is_refused_ends_the_transfer_of_the_others(
+    gateway: Gateway, client: ContentClient, tmp_path: Path
+) -> None:
+    cache, folder = cache_in(tmp_path, client), TaskFolder(tmp_path / "tasks", TaskId(bytes32(1)))
+    folder.prepare()
+    gateway.answer.clear()
+    async with ClientSession() as session:
+        staging = Staging(cache, session, allow_unhashed=False, max_bytes=500)
+        with pytest.raises(IexecError, match="names no content"):
+            await staging.inputs([f"http://x/ipfs/{A}", "http://x/unhashed"], folder)
+    folder.remove()
+    gateway.answer.set()
+    assert await asyncio.wait_for(cache.checksum(A), 5)
+    assert gateway.asked.count(str(A)) <= 1
+
+
+async def test_content_for_a_folder_that_is_gone_is_not_fetched_again_and_again(
+    gateway: Gateway, client: ContentClient, tmp_path: Path
+) -> None:
+    cache = cache_in(tmp_path, client)
+    with pytest.raises(FileNotFoundError):
+        await asyncio.wait_for(cache.link(A, tmp_path / "gone" / "app"), 5)
+    assert gateway.asked == [str(A)]
+
+
+async def test_inputs_together_are_no_larger_than_one_may_be(
+    gateway: Gateway, client: ContentClient, tmp_path: Path
+) -> None:
+    cache, folder = cache_in(tmp_path, client), TaskFolder(tmp_path / "tasks", TaskId(bytes32(1)))
+    folder.prepare()
+    async with ClientSession() as session:
+        staging = Staging(cache, session, allow_unhashed=False, max_bytes=500)
+        await staging.inputs([f"http://x/ipfs/{A}"], folder)
+        with pytest.raises(IexecError, match="together"):
+            await staging.inputs([f"http://x/ipfs/{cid}" for cid in (A, B)], folder)
 
 
 async def test_a_lying_gateway_is_found_out(gateway: Gateway, client: ContentClient, tmp_path: Path) -> None:
