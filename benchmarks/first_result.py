@@ -7,14 +7,13 @@ workers. Contracts and app were compiled before.
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-
-import anyio
 
 from pyiexec.devnet import roles
 from pyiexec.devnet.demo import publish_pool
@@ -67,7 +66,7 @@ def main() -> None:
     """Run it five times."""
     if "--once" in sys.argv:
         with tempfile.TemporaryDirectory(prefix="pyiexec-bench-") as directory:
-            anyio.run(once, Path(directory))
+            asyncio.run(once(Path(directory)))
         return
     times = []
     for number in range(RUNS):

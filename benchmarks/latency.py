@@ -6,12 +6,11 @@ on disk; the app is a real WebAssembly module. Timed from sending the match to h
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 import tempfile
 import time
 from pathlib import Path
-
-import anyio
 
 from pyiexec.devnet import roles
 from pyiexec.devnet.demo import publish_pool
@@ -72,7 +71,7 @@ async def measure(directory: Path) -> list[Measured]:
 def main() -> None:
     """Measure and conclude."""
     with tempfile.TemporaryDirectory(prefix="pyiexec-bench-") as directory:
-        figures = anyio.run(measure, Path(directory))
+        figures = asyncio.run(measure(Path(directory)))
     conclude(*figures)
 
 

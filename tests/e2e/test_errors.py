@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -124,7 +125,7 @@ async def buy_everything(cli: Cli) -> dict[str, Bought]:
 @pytest.fixture(scope="module")
 def failed(network: QuickCli) -> dict[str, Bought]:
     """Every case of `CASES`, bought and failed."""
-    return anyio.run(buy_everything, network)
+    return asyncio.run(buy_everything(network))
 
 
 class TestApplicationsThatFail:
@@ -342,7 +343,7 @@ def test_everything_paid_for_failures_comes_back(network: QuickCli, failed: dict
             assert [(await requester.account.show(other.address)).locked for other in others] == [0, 0, 0, 0]
             assert (await requester.ledgers.audit()).problems == ()
 
-    anyio.run(scenario)
+    asyncio.run(scenario())
 
 
 async def nothing_locked(requester: AsyncClient) -> None:

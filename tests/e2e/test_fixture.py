@@ -119,7 +119,7 @@ def test_the_asynchronous_client_does_the_same(pyiexec_network, app):
             audit = await requester.ledgers.audit()
             assert audit.problems == ()
 
-    anyio.run(scenario)
+    asyncio.run(scenario())
 '''
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections import Counter
@@ -63,4 +64,4 @@ def test_an_idle_network_hardly_asks_its_chain_and_writes_no_database(tmp_path: 
         assert after == before
         assert asked.total() <= WINDOW, asked
 
-    anyio.run(scenario)
+    asyncio.run(scenario())

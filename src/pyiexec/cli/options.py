@@ -77,9 +77,9 @@ def run_async(function: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[...
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        import anyio
+        import asyncio
 
-        return anyio.run(functools.partial(function, *args, **kwargs))
+        return asyncio.run(function(*args, **kwargs))
 
     return wrapper
 

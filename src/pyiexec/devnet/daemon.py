@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import select
@@ -164,7 +165,7 @@ def main() -> int:
     log = get_logger(__name__)
     try:
         with hold(options.directory):
-            anyio.run(_run, options, report)
+            asyncio.run(_run(options, report))
     except BaseException as error:
         cause = error
         while isinstance(cause, BaseExceptionGroup) and len(cause.exceptions) == 1:

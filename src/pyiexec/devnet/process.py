@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import signal
@@ -69,7 +70,7 @@ def serve_until_signalled(
     configure_logging(level=level, json=log_file is not None, file=log_file, service=settings_file.stem)
     log = get_logger(__name__)
     try:
-        anyio.run(run_service, kind, settings_file, environment, signals, ready, parent)
+        asyncio.run(run_service(kind, settings_file, environment, signals, ready, parent))
     except BaseException as error:
         cause = error
         while isinstance(cause, BaseExceptionGroup) and len(cause.exceptions) == 1:

@@ -6,12 +6,12 @@ many to submit.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
 from typing import Any
 
-import anyio
 import bell
 
 from pyiexec.chain.anvil import MNEMONIC
@@ -57,4 +57,4 @@ async def main(url: str, file: str, where: str, at: str, count: str) -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(main, *sys.argv[1:])
+    asyncio.run(main(*sys.argv[1:]))

@@ -21,7 +21,7 @@ from pyiexec.protocol.tasks import TaskStatus
 pytestmark = pytest.mark.anyio
 
 PROGRAM = """
-import sys, anyio
+import asyncio, sys, anyio
 from pathlib import Path
 from pyiexec.foundation.settings import load_settings
 from pyiexec.scheduler.service import serve
@@ -31,7 +31,7 @@ async def main():
     settings = load_settings(SchedulerSettings, Path(sys.argv[1]), {})
     await serve(settings, ready=lambda url: print(url, flush=True), stop=anyio.Event())
 
-anyio.run(main)
+asyncio.run(main())
 """
 
 

@@ -1,5 +1,6 @@
 """A worker as a process of its own, to be killed: `python run_worker.py SETTINGS.json`."""
 
+import asyncio
 import sys
 from pathlib import Path
 
@@ -17,4 +18,4 @@ async def main() -> None:
     await serve(settings, lambda _address: None, anyio.Event())
 
 
-anyio.run(main)
+asyncio.run(main())
