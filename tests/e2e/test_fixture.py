@@ -12,6 +12,8 @@ PROJECT = '''
 
 from pathlib import Path
 
+import asyncio
+
 import anyio
 import pytest
 
