@@ -79,6 +79,21 @@ def free_port(host: str = "127.0.0.1") -> int:
         return port
 
 
+def require_free(host: str, port: int) -> None:
+    """Refuse a TCP port that something listens on.
+
+    Raises:
+        IexecError: ``PORT_TAKEN``.
+    """
+    with socket.socket() as probe:
+        # As servers do: connections that are still being closed do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise IexecError("PORT_TAKEN", f"cannot listen on {host}:{port}: {error.strerror}") from None
+
+
 class AnvilOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How the chain runs.
 
@@ -142,8 +157,13 @@ class Anvil:
         return command
 
     def launch(self) -> None:
-        """Start the process without waiting for it to answer."""
+        """Start the process without waiting for it to answer.
+
+        Raises:
+            IexecError: ``ANVIL_UNAVAILABLE``; ``PORT_TAKEN``, or else whatever listens there would be taken for it.
+        """
         binary = install()
+        require_free("127.0.0.1", self.port)
         log = self.options.log.open("ab") if self.options.log else subprocess.DEVNULL
         try:
             # Its own process group: Ctrl-C in the terminal must reach the network first, which then ends the chain.
@@ -179,7 +199,7 @@ class Anvil:
         code = self._process.poll()
         await self.stop()
         fate = "did not answer" if code is None else f"exited with {code}"
-        raise IexecError("ANVIL_UNAVAILABLE", f"anvil on port {self.port} {fate}; is the port taken?")
+        raise IexecError("ANVIL_UNAVAILABLE", f"anvil on port {self.port} {fate}")
 
     async def start(self) -> Anvil:
         """Start and wait until it answers."""

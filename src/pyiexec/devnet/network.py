@@ -144,11 +144,11 @@ class Network:
 
     async def __aenter__(self) -> Network:
         await self._stack.__aenter__()
+        self._group = await self._stack.enter_async_context(anyio.create_task_group())
         try:
             await self._start()
         except BaseException as error:
-            await self._stop_parts()
-            await self._stack.__aexit__(type(error), error, error.__traceback__)
+            await self._leave(type(error), error, error.__traceback__)
             raise
         else:
             return self
@@ -156,9 +156,19 @@ class Network:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
+        return await self._leave(kind, error, trace)
+
+    async def _leave(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
         await self._stop_parts()
         self._group.cancel_scope.cancel()
-        return await self._stack.__aexit__(kind, error, trace)
+        if isinstance(error, anyio.get_cancelled_exc_class()):
+            # Perhaps because a part failed, which is then the error to tell.
+            return await self._stack.__aexit__(kind, error, trace)
+        # The user's own error leaves as it came, not inside an exception group.
+        await self._stack.__aexit__(None, None, None)
+        return None
 
     async def _stop_parts(self) -> None:
         with anyio.CancelScope(shield=True):
@@ -185,7 +195,6 @@ class Network:
                 trace=self.options.trace_chain,
             )
         )
-        self._group = await self._stack.enter_async_context(anyio.create_task_group())
         await self._stack.enter_async_context(self.anvil)
         self._host: EmbeddedHost | ProcessHost
         if self.options.embedded:
