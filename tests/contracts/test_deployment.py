@@ -117,6 +117,18 @@ def test_every_facet_serves_its_functions(node: Node, deployed: Manifest) -> Non
     assert {RECEIVE, FALLBACK} <= linked["IexecEscrowTokenFacet"]
 
 
+def test_a_hub_for_the_chains_own_coin_has_no_token(node: Node) -> None:
+    manifest = node.run(deploy(node.rpc, DEPLOYER, variant="native"))
+    assert (manifest.variant, manifest.token) == ("native", NULL_ADDRESS)
+    assert node.read(manifest.hub, FUNCTIONS["token"]) == NULL_ADDRESS
+    assert not {"RLC", "IexecEscrowTokenFacet"} & set(manifest.contracts)
+    escrow = {facet: set(found) for facet, found in node.read(manifest.hub, FACETS)}[
+        manifest.contracts["IexecEscrowNativeFacet"].address
+    ]
+    assert escrow == set(selectors(load("IexecEscrowNativeFacet")))
+    assert {RECEIVE, FALLBACK} < escrow
+
+
 def test_every_contract_is_where_the_manifest_says(node: Node, deployed: Manifest) -> None:
     for name, contract in deployed.contracts.items():
         code = node.ask("eth_getCode", contract.address, "latest")

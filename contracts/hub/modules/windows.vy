@@ -14,7 +14,7 @@ MEDIUM: constant(uint256) = 1
 NARROW: constant(uint256) = 2
 
 # At most one word, or nothing.
-NARROW_FUNCTIONS: constant(bytes4[72]) = [
+NARROW_FUNCTIONS: constant(bytes4[78]) = [
     # orders and deals; the four orders are written out in orders.vy
     0x156194d4,  # matchOrders
     0x2f391533,  # sponsorMatchOrders
@@ -27,6 +27,10 @@ NARROW_FUNCTIONS: constant(bytes4[72]) = [
     method_id("verifySignature(address,bytes32,bytes)", output_type=bytes4),
     method_id("verifyPresignature(address,bytes32)", output_type=bytes4),
     method_id("verifyPresignatureOrSignature(address,bytes32,bytes)", output_type=bytes4),
+    0xc52e9de1,  # broadcastAppOrder
+    0x4c4692de,  # broadcastDatasetOrder
+    0x947f5178,  # broadcastWorkerpoolOrder
+    0x4693d172,  # broadcastRequestOrder
     # tasks
     method_id("initialize(bytes32,uint256)", output_type=bytes4),
     method_id("initializeArray(bytes32[],uint256[])", output_type=bytes4),
@@ -44,6 +48,8 @@ NARROW_FUNCTIONS: constant(bytes4[72]) = [
     method_id("deposit(uint256)", output_type=bytes4),
     method_id("depositFor(uint256,address)", output_type=bytes4),
     method_id("depositForArray(uint256[],address[])", output_type=bytes4),
+    method_id("deposit()", output_type=bytes4),
+    method_id("depositFor(address)", output_type=bytes4),
     method_id("withdraw(uint256)", output_type=bytes4),
     method_id("withdrawTo(uint256,address)", output_type=bytes4),
     method_id("recover()", output_type=bytes4),

@@ -6,8 +6,9 @@ and no transaction waits for the receipt of another.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -42,7 +43,11 @@ DEFAULT_CATEGORIES = (*STANDARD_CATEGORIES, short_category(5))
 #: Where the public networks publish the metadata of assets; `{kind}` is app, dataset or workerpool.
 REGISTRY_BASE_URI = "https://nfts-metadata.iex.ec/{kind}/{chain_id}/"
 
+#: What the hub holds: an ERC-20, or the chain's own coin at 10**9 wei for one nRLC.
+Variant = Literal["token", "native"]
+
 DIAMOND_FACETS = ("DiamondCutFacet", "DiamondLoupeFacet", "OwnershipFacet")
+#: Facets of a hub with a token, in the order in which they are linked.
 HUB_FACETS = (
     "IexecAccessorsABILegacyFacet",
     "IexecCategoryManagerFacet",
@@ -53,7 +58,9 @@ HUB_FACETS = (
     "IexecPoco1Facet",
     "IexecPoco2Facet",
     "IexecPocoAccessorsFacet",
+    "IexecRelayFacet",
 )
+ESCROW_FACETS: Mapping[Variant, str] = {"token": "IexecEscrowTokenFacet", "native": "IexecEscrowNativeFacet"}
 REGISTRIES = {"app": "AppRegistry", "dataset": "DatasetRegistry", "workerpool": "WorkerpoolRegistry"}
 
 #: Selectors under which the hub keeps the facet that answers plain transfers and unknown functions.
@@ -67,6 +74,11 @@ _DIAMOND_ARGUMENTS = (
     Parameter("(address,address,bytes)", components=(Parameter("address"), Parameter("address"), Parameter("bytes"))),
 )
 _INIT = Function.parse("init()")
+
+
+def hub_facets(variant: Variant) -> tuple[str, ...]:
+    """The facets of a hub besides those of the diamond itself, in the order in which they are linked."""
+    return tuple(ESCROW_FACETS[variant] if name in ESCROW_FACETS.values() else name for name in HUB_FACETS)
 
 
 class Deployed(msgspec.Struct, frozen=True, rename="camel"):
@@ -89,15 +101,15 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     Attributes:
         chain_id: EIP-155 id of the chain.
-        variant: ``token``: the hub holds an ERC-20.
+        variant: ``token``: the hub holds an ERC-20; ``native``: the chain's own coin.
         contracts: every contract by the name of its artifact.
         hub: the diamond's address.
-        token: address of RLC.
+        token: address of RLC; the null address in the native variant.
         deployed_at: block in which the hub was created; it has no events before.
     """
 
     chain_id: int
-    variant: str
+    variant: Variant
     contracts: dict[str, Deployed]
     hub: Address
     token: Address
@@ -196,6 +208,7 @@ def make_plan(
     nonce: int,
     *,
     chain_id: int,
+    variant: Variant = "token",
     token: Address | None,
     registry_base_uri: str,
     categories: Sequence[Category],
@@ -206,14 +219,14 @@ def make_plan(
         IexecError: ``ARTIFACT_MISSING``.
     """
     plan = Plan(deployer, nonce)
-    rlc = token or plan.create("RLC")
+    rlc = NULL_ADDRESS if variant == "native" else token or plan.create("RLC")
     # A factory creates its master: 200 gas per byte of its code, which is part of the factory's own.
     registry = {
         kind: plan.create(name, execution_gas=200 * len(load(kind.capitalize()).initcode))
         for kind, name in REGISTRIES.items()
     }
     init = plan.create("DiamondInit")
-    cuts = facet_cuts([(name, plan.create(name)) for name in (*DIAMOND_FACETS, *HUB_FACETS)])
+    cuts = facet_cuts([(name, plan.create(name)) for name in (*DIAMOND_FACETS, *hub_facets(variant))])
     arguments = encode(_DIAMOND_ARGUMENTS, (cuts, (deployer, init, _INIT.encode())))
     hub = plan.create("Diamond", arguments, execution_gas=60_000 * sum(len(cut[2]) for cut in cuts))
 
@@ -234,6 +247,7 @@ async def deploy(
     rpc: JsonRpc,
     signer: Signer,
     *,
+    variant: Variant = "token",
     token: Address | None = None,
     registry_base_uri: str = REGISTRY_BASE_URI,
     categories: Sequence[Category] = DEFAULT_CATEGORIES,
@@ -246,7 +260,8 @@ async def deploy(
     of a new one.
 
     Args:
-        token: address of RLC if the chain has it.
+        variant: what the hub holds.
+        token: address of RLC if the chain has it; the native variant needs none.
         registry_base_uri: prefix of the assets' metadata; ``{kind}`` and ``{chain_id}`` are filled in.
         progress: called after each transaction.
         timeout: seconds until all must be mined.
@@ -261,6 +276,7 @@ async def deploy(
         signer.address,
         nonce,
         chain_id=chain_id,
+        variant=variant,
         token=token,
         registry_base_uri=registry_base_uri,
         categories=categories,
@@ -269,10 +285,10 @@ async def deploy(
     address = {name: contract.address for name, contract in plan.contracts.items()}
     return Manifest(
         chain_id=chain_id,
-        variant="token",
+        variant=variant,
         contracts=plan.contracts,
         hub=address["Diamond"],
-        token=token or address["RLC"],
+        token=NULL_ADDRESS if variant == "native" else token or address["RLC"],
         registries=Registries(**{kind: address[name] for kind, name in REGISTRIES.items()}),
         deployed_at=int(receipts[plan.created_by["Diamond"]]["blockNumber"], 16),
     )

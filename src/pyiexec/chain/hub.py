@@ -74,7 +74,7 @@ def _by_name(parse: Callable[[str], T], signatures: Sequence[str]) -> dict[str, 
     return {signature.partition("(")[0]: parse(signature) for signature in signatures}
 
 
-#: Functions of the hub by name: token mode and the classic workflow.
+#: Functions of a hub with a token by name.
 FUNCTIONS: Mapping[str, Function] = _by_name(
     Function.parse,
     (
@@ -111,6 +111,10 @@ FUNCTIONS: Mapping[str, Function] = _by_name(
         f"sponsorMatchOrders({_FOUR_ORDERS}) returns (bytes32)",
         f"computeDealVolume({_FOUR_ORDERS}) view returns (uint256)",
         f"assertDatasetDealCompatibility({_DATASET_ORDER} datasetOrder, bytes32 dealId) view",
+        f"broadcastAppOrder({_APP_ORDER} _apporder)",
+        f"broadcastDatasetOrder({_DATASET_ORDER} _datasetorder)",
+        f"broadcastWorkerpoolOrder({_WORKERPOOL_ORDER} _workerpoolorder)",
+        f"broadcastRequestOrder({_REQUEST_ORDER} _requestorder)",
         # Tasks.
         "initialize(bytes32 _dealid, uint256 idx) returns (bytes32)",
         "initializeArray(bytes32[] _dealid, uint256[] _idx) returns (bool)",
@@ -177,6 +181,16 @@ FUNCTIONS: Mapping[str, Function] = _by_name(
     ),
 )
 
+#: What a hub that holds the chain's own coin has instead of those of the same name: its deposits carry value.
+NATIVE_FUNCTIONS: Mapping[str, Function] = _by_name(
+    Function.parse,
+    (
+        "deposit() payable returns (bool)",
+        "depositFor(address target) payable returns (bool)",
+        "depositForArray(uint256[] amounts, address[] targets) payable returns (bool)",
+    ),
+)
+
 #: Events of the hub by name.
 EVENTS: Mapping[str, Event] = _by_name(
     Event.parse,
@@ -187,6 +201,10 @@ EVENTS: Mapping[str, Event] = _by_name(
         "Unlock(address owner, uint256 amount)",
         "Reward(address owner, uint256 amount, bytes32 ref)",
         "Seize(address owner, uint256 amount, bytes32 ref)",
+        f"BroadcastAppOrder({_APP_ORDER} apporder)",
+        f"BroadcastDatasetOrder({_DATASET_ORDER} datasetorder)",
+        f"BroadcastWorkerpoolOrder({_WORKERPOOL_ORDER} workerpoolorder)",
+        f"BroadcastRequestOrder({_REQUEST_ORDER} requestorder)",
         "SignedAppOrder(bytes32 appHash)",
         "SignedDatasetOrder(bytes32 datasetHash)",
         "SignedWorkerpoolOrder(bytes32 workerpoolHash)",
