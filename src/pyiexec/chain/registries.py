@@ -48,6 +48,9 @@ FUNCTIONS = {
     )
 }
 
+#: Creation code of every asset, `proxyCode()` of every registry: it asks the registry what to become.
+PROXY_CODE = bytes.fromhex("63fde0e7a83d523d3d6004601c335afa6016575f5ffd5b3d5f5f3e3d5ff3")
+
 #: ERC-721: what creating or selling an asset emits.
 TRANSFER = Event.parse("Transfer(address indexed from, address indexed to, uint256 indexed tokenId)")
 #: Emitted by a workerpool.

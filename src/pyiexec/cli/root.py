@@ -60,6 +60,7 @@ LEAVES: Mapping[str, Leaf] = {
     "account": Leaf("pyiexec.cli.account:account", "Deposit, withdraw and show stakes."),
     "wallet": Leaf("pyiexec.cli.wallet:wallet", "Create, import and show wallets."),
     "worker": Leaf("pyiexec.cli.worker:worker", "Run a worker on this machine."),
+    "contracts": Leaf("pyiexec.cli.contracts:contracts", "Deploy, export and verify the contracts."),
     "scheduler": Leaf("pyiexec.cli.scheduler:scheduler", "Run the scheduler of a workerpool."),
 }
 
