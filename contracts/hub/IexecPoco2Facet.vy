@@ -5,6 +5,7 @@
 @notice The life of a task: initialize, contribute, reveal, finalize, reopen, claim.
 """
 from hub.modules import accounts
+from hub.modules import authorizations
 from hub.modules import blobs
 from hub.modules import callbacks
 from hub.modules import contributions
@@ -17,6 +18,7 @@ from hub.modules import workflow
 
 initializes: store
 initializes: accounts[store := store]
+initializes: authorizations[store := store]
 initializes: blobs[store := store]
 initializes: callbacks[store := store]
 initializes: contributions[store := store]
@@ -27,6 +29,7 @@ initializes: tasks[store := store, contributions := contributions, deals := deal
 initializes: workflow[
     store := store,
     accounts := accounts,
+    authorizations := authorizations,
     callbacks := callbacks,
     contributions := contributions,
     _results := results,

@@ -12,16 +12,15 @@ uses: store
 
 # EIP-150: a call is given at most 63/64 of the gas that is left.
 RETAINED: constant(uint256) = 63
-ASSERTION_FAILED: constant(uint256) = 1
 
 
 @internal
-def _notify(callback: address, task_id: bytes32, data: Bytes[bounds.CALLBACK]):
+def _notify(callback: address, task_id: bytes32, data: Bytes[bounds.CALLBACK]) -> bool:
     """
     @notice Hand the payload to `callback` with the configured allowance; failure, absence and answer are ignored.
-    @dev The answer is not copied, whatever its size. The check afterwards proves that the callee was offered its full
-         allowance: whoever finalises cannot starve it.
-    @custom:reverts Panic(1) when it was not.
+    @dev The answer is not copied, whatever its size.
+    @return Whether the callee was offered its full allowance, as the gas that is left proves. The caller has to revert
+            when it was not, so that nobody can end a task and starve its callback.
     """
     allowance: uint256 = store.callback_gas
     success: bool = raw_call(
@@ -30,5 +29,4 @@ def _notify(callback: address, task_id: bytes32, data: Bytes[bounds.CALLBACK]):
         gas=allowance,
         revert_on_failure=False,
     )
-    if msg.gas <= allowance // RETAINED:
-        raw_revert(abi_encode(ASSERTION_FAILED, method_id=method_id("Panic(uint256)")))
+    return msg.gas > allowance // RETAINED

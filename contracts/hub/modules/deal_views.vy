@@ -101,6 +101,10 @@ def _task(id: bytes32) -> Task:
     if state.status == rules.TASK_UNSET:
         return empty(Task)
     deal_id: bytes32 = tasks._deal_id(id)
+    if deal_id == empty(bytes32):
+        boosted: Task = empty(Task)
+        boosted.status = convert(state.status, uint8)
+        return boosted
     workers: DynArray[address, bounds.CONTRIBUTORS] = []
     for i: uint256 in range(state.contributors, bound=bounds.CONTRIBUTORS):
         workers.append(contributions._worker(id, i))

@@ -16,9 +16,9 @@
         the requester); callback; sponsor (when not the requester); tag. Then the params.
 
         Existence rests on storage, never on the address, which with 160 bits can be collided. The first deal of a
-        request order exists when that order was matched: the id binds the order, and the order's mark only a match can
-        set. A deal that continues an order (botFirst > 0) has a mark of its own, since its id could be prepared
-        before the order is matched with a larger volume.
+        request order exists when the order's mark says so: the id binds the order, and only the match that made this
+        deal sets the mark, neither closing nor Boost. A deal that continues an order (botFirst > 0) has a mark of its
+        own, since its id could be prepared before the order is matched with a larger volume.
 """
 from hub.modules import blobs
 from hub.modules import bounds

@@ -180,7 +180,7 @@ def _match(
     if dataset != empty(address):
         store.order_marks[dataset_hash] = unsafe_add(dataset_mark, volume)
     store.order_marks[workerpool_hash] = unsafe_add(workerpool_mark, volume)
-    store.order_marks[request_hash] = unsafe_add(request_mark, volume) | order_marks.MATCHED
+    store.order_marks[request_hash] = order_marks._matched(request_mark, volume)
 
     # the money: stakes are rounded down per task
     accounts._lock(sponsor, (app_price + dataset_price + workerpool_price) * volume)

@@ -39,6 +39,13 @@ def _workers_part(amount: uint256, scheduler_ratio: uint256) -> uint256:
 
 
 @internal
+@pure
+def _kitty_part(kitty: uint256) -> uint256:
+    """@return nRLC of a kitty, not empty, that a task which succeeds wins for its scheduler."""
+    return min(max(kitty * rules.KITTY_RATIO // rules.PERCENT, rules.KITTY_MIN), kitty)
+
+
+@internal
 def _succeed(task_id: bytes32, terms: deals.Terms, extras: deals.Extras):
     """@notice Take the price from the sponsor, pay app and dataset, free the scheduler's stake, share out the kitty."""
     accounts._seize(extras.sponsor, terms.app_price + extras.dataset_price + terms.workerpool_price, task_id)
@@ -49,7 +56,7 @@ def _succeed(task_id: bytes32, terms: deals.Terms, extras: deals.Extras):
     accounts._unlock(terms.scheduler, self._scheduler_stake(terms.workerpool_price))
     kitty: uint256 = accounts._frozen(rules.KITTY_ADDRESS)
     if kitty != 0:
-        part: uint256 = min(max(kitty * rules.KITTY_RATIO // rules.PERCENT, rules.KITTY_MIN), kitty)
+        part: uint256 = self._kitty_part(kitty)
         accounts._seize(rules.KITTY_ADDRESS, part, task_id)
         accounts._reward(terms.scheduler, part, task_id)
 

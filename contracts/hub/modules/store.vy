@@ -23,7 +23,7 @@ accounts: HashMap[address, uint256]
 pot: uint256
 allowances: HashMap[address, HashMap[address, uint256]]
 
-# order_marks: order hash -> consumed volume, whether a request was ever matched, presigner
+# order_marks: order hash -> consumed volume, whether a classic deal began a request order, presigner
 order_marks: HashMap[bytes32, uint256]
 # deals: marks of the deals that continue a request order (botFirst > 0)
 continuations: HashMap[bytes32, bool]
@@ -54,6 +54,9 @@ tee_broker: address
 callback_gas: uint256
 legacy_hub: address
 score_imported: HashMap[address, bool]
+
+# boost_deals: callback, deadline, tasks, first task, tag
+boost_deals: HashMap[bytes32, uint256]
 
 # blobs: the bytes of the contract being created, for the length of one transaction
 blob: transient(Bytes[bounds.BLOB])

@@ -10,8 +10,8 @@
         the consensus value, and of the first who revealed and keeps the digest. Group weights and their total have no
         words: they are recomputed from the list (see contributions).
 
-        A task with a state was initialised, and `initialize` asked storage whether its deal exists: later steps need
-        not ask again.
+        A task with a deal was initialised, and `initialize` asked storage whether that deal exists: later steps need
+        not ask again. A task of Boost has a final status and nothing else, not even a deal.
 """
 from hub.modules import blobs
 from hub.modules import contributions
@@ -110,6 +110,22 @@ def _save(task_id: bytes32, state: State):
 
 
 @internal
+@view
+def _is_unset(task_id: bytes32) -> bool:
+    """@return Whether nothing has ever been written of the task."""
+    return store.tasks[task_id][STATE] == 0
+
+
+@internal
+def _end(task_id: bytes32, status: uint256):
+    """
+    @notice End a task that never had any other state, as those of Boost do.
+    @dev Its first word, the id of a classic deal, stays empty.
+    """
+    store.tasks[task_id][STATE] = status
+
+
+@internal
 def _initialize(deal_id: bytes32, index: uint256) -> bytes32:
     """
     @notice Start task `index` of a deal.
@@ -121,7 +137,7 @@ def _initialize(deal_id: bytes32, index: uint256) -> bytes32:
     assert index >= terms.first
     assert index < terms.first + terms.tasks
     task_id: bytes32 = self._id(deal_id, index)
-    assert store.tasks[task_id][STATE] == 0
+    assert self._is_unset(task_id)
     store.tasks[task_id][DEAL] = convert(deal_id, uint256)
     state: State = empty(State)
     state.status = rules.TASK_ACTIVE

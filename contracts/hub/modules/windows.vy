@@ -14,10 +14,12 @@ MEDIUM: constant(uint256) = 1
 NARROW: constant(uint256) = 2
 
 # At most one word, or nothing.
-NARROW_FUNCTIONS: constant(bytes4[78]) = [
+NARROW_FUNCTIONS: constant(bytes4[82]) = [
     # orders and deals; the four orders are written out in orders.vy
     0x156194d4,  # matchOrders
     0x2f391533,  # sponsorMatchOrders
+    0x8a8b3607,  # matchOrdersBoost
+    0xc1f9a20e,  # sponsorMatchOrdersBoost
     0x66517ca6,  # computeDealVolume
     0x80f03425,  # assertDatasetDealCompatibility
     0xb2b07e66,  # manageAppOrder
@@ -42,6 +44,8 @@ NARROW_FUNCTIONS: constant(bytes4[78]) = [
     method_id("claim(bytes32)", output_type=bytes4),
     method_id("claimArray(bytes32[])", output_type=bytes4),
     method_id("initializeAndClaimArray(bytes32[],uint256[])", output_type=bytes4),
+    method_id("pushResultBoost(bytes32,uint256,bytes,bytes,bytes,address,bytes)", output_type=bytes4),
+    method_id("claimBoost(bytes32,uint256)", output_type=bytes4),
     # the token and its escrow
     0x00000000,  # receive
     0xffffffff,  # fallback
@@ -103,7 +107,7 @@ NARROW_FUNCTIONS: constant(bytes4[78]) = [
 ]
 
 # At most 4 kB.
-MEDIUM_FUNCTIONS: constant(bytes4[11]) = [
+MEDIUM_FUNCTIONS: constant(bytes4[12]) = [
     method_id("name()", output_type=bytes4),
     method_id("symbol()", output_type=bytes4),
     method_id("domain()", output_type=bytes4),
@@ -115,6 +119,7 @@ MEDIUM_FUNCTIONS: constant(bytes4[11]) = [
     method_id("viewContributionABILegacy(bytes32,address)", output_type=bytes4),
     method_id("viewDealABILegacy_pt1(bytes32)", output_type=bytes4),
     method_id("viewConfigABILegacy(bytes32)", output_type=bytes4),
+    method_id("viewDealBoost(bytes32)", output_type=bytes4),
 ]
 
 

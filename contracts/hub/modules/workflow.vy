@@ -7,6 +7,7 @@
         The only call that may change state elsewhere is the callback, and it comes last.
 """
 from hub.modules import accounts
+from hub.modules import authorizations
 from hub.modules import blobs
 from hub.modules import bounds
 from hub.modules import callbacks
@@ -21,6 +22,7 @@ from hub.modules import tasks
 
 uses: store
 uses: accounts
+uses: authorizations
 uses: contributions
 uses: callbacks
 uses: _results
@@ -51,6 +53,8 @@ event TaskFinalize:
 event TaskClaimed:
     taskid: indexed(bytes32)
 
+ASSERTION_FAILED: constant(uint256) = 1
+
 
 @internal
 @view
@@ -68,21 +72,10 @@ def _check_authorization(
     enclave: address,
     authorization: Bytes[bounds.SIGNATURE],
 ):
-    """
-    @notice The caller was given this task by the scheduler; or, when it runs in an enclave and there is a broker for
-            these, by the broker.
-    """
-    signer: address = terms.scheduler
-    if enclave != empty(address):
-        broker: address = store.tee_broker
-        if broker != empty(address):
-            signer = broker
-    elif terms.flags & deals.TAG != 0:
+    """@notice The caller was given this task, and runs in an enclave if the deal asks for one."""
+    if enclave == empty(address) and terms.flags & deals.TAG != 0:
         assert deals._extras(location, terms).tag & rules.TAG_TEE == 0
-    digest: bytes32 = signatures._ethereum_message(
-        keccak256(concat(convert(msg.sender, bytes20), task_id, convert(enclave, bytes20)))
-    )
-    assert signatures._signed(signer, digest, authorization)
+    assert authorizations._granted(task_id, terms.scheduler, enclave, authorization)
 
 
 @internal
@@ -92,6 +85,13 @@ def _check_enclave(enclave: address, result_hash: bytes32, seal: bytes32, signat
     if enclave != empty(address):
         digest: bytes32 = signatures._ethereum_message(keccak256(concat(result_hash, seal)))
         assert signatures._signed(enclave, digest, signature)
+
+
+@internal
+@pure
+def _fail_assertion():
+    """@custom:reverts Panic(1), by which clients know that the gas did not suffice for the callback."""
+    raw_revert(abi_encode(ASSERTION_FAILED, method_id=method_id("Panic(uint256)")))
 
 
 @internal
@@ -254,7 +254,8 @@ def finalize(taskId: bytes32, results: Bytes[bounds.RESULTS_DECODED], resultsCal
     settlement._share_out(taskId, terms, state.contributors)
     log TaskFinalize(taskid=taskId, results=convert(results, Bytes[bounds.RESULTS]))
     if extras.callback != empty(address):
-        callbacks._notify(extras.callback, taskId, convert(resultsCallback, Bytes[bounds.CALLBACK]))
+        if not callbacks._notify(extras.callback, taskId, convert(resultsCallback, Bytes[bounds.CALLBACK])):
+            self._fail_assertion()
 
 
 @external
@@ -309,7 +310,8 @@ def contributeAndFinalize(
     log TaskReveal(taskid=taskId, worker=msg.sender, digest=resultDigest)
     log TaskFinalize(taskid=taskId, results=convert(results, Bytes[bounds.RESULTS]))
     if extras.callback != empty(address):
-        callbacks._notify(extras.callback, taskId, convert(resultsCallback, Bytes[bounds.CALLBACK]))
+        if not callbacks._notify(extras.callback, taskId, convert(resultsCallback, Bytes[bounds.CALLBACK])):
+            self._fail_assertion()
 
 
 @external

@@ -58,8 +58,13 @@ HUB_FACETS = (
     "IexecPoco1Facet",
     "IexecPoco2Facet",
     "IexecPocoAccessorsFacet",
+    "IexecPocoBoostFacet",
+    "IexecPocoBoostAccessorsFacet",
     "IexecRelayFacet",
 )
+#: Arbitrum One and Arbitrum Sepolia: the hubs of PoCo 6.2 there have no Boost, and a hub that takes their place should
+#: offer neither more nor less.
+CHAINS_WITHOUT_BOOST = frozenset({42161, 421614})
 ESCROW_FACETS: Mapping[Variant, str] = {"token": "IexecEscrowTokenFacet", "native": "IexecEscrowNativeFacet"}
 REGISTRIES = {"app": "AppRegistry", "dataset": "DatasetRegistry", "workerpool": "WorkerpoolRegistry"}
 
@@ -76,9 +81,10 @@ _DIAMOND_ARGUMENTS = (
 _INIT = Function.parse("init()")
 
 
-def hub_facets(variant: Variant) -> tuple[str, ...]:
+def hub_facets(variant: Variant, chain_id: int) -> tuple[str, ...]:
     """The facets of a hub besides those of the diamond itself, in the order in which they are linked."""
-    return tuple(ESCROW_FACETS[variant] if name in ESCROW_FACETS.values() else name for name in HUB_FACETS)
+    facets = (ESCROW_FACETS[variant] if name in ESCROW_FACETS.values() else name for name in HUB_FACETS)
+    return tuple(name for name in facets if "Boost" not in name or chain_id not in CHAINS_WITHOUT_BOOST)
 
 
 class Deployed(msgspec.Struct, frozen=True, rename="camel"):
@@ -226,7 +232,7 @@ def make_plan(
         for kind, name in REGISTRIES.items()
     }
     init = plan.create("DiamondInit")
-    cuts = facet_cuts([(name, plan.create(name)) for name in (*DIAMOND_FACETS, *hub_facets(variant))])
+    cuts = facet_cuts([(name, plan.create(name)) for name in (*DIAMOND_FACETS, *hub_facets(variant, chain_id))])
     arguments = encode(_DIAMOND_ARGUMENTS, (cuts, (deployer, init, _INIT.encode())))
     hub = plan.create("Diamond", arguments, execution_gas=60_000 * sum(len(cut[2]) for cut in cuts))
 

@@ -47,11 +47,20 @@ _FOUR_ORDERS = (
     f"{_APP_ORDER} _apporder, {_DATASET_ORDER} _datasetorder,"
     f" {_WORKERPOOL_ORDER} _workerpoolorder, {_REQUEST_ORDER} _requestorder"
 )
+_FOUR_BOOST_ORDERS = (
+    f"{_APP_ORDER} appOrder, {_DATASET_ORDER} datasetOrder,"
+    f" {_WORKERPOOL_ORDER} workerpoolOrder, {_REQUEST_ORDER} requestOrder"
+)
 _RESOURCE = "(address pointer, address owner, uint256 price)"
 _DEAL = (
     f"({_RESOURCE} app, {_RESOURCE} dataset, {_RESOURCE} workerpool, uint256 trust, uint256 category, bytes32 tag,"
     " address requester, address beneficiary, address callback, string params, uint256 startTime, uint256 botFirst,"
     " uint256 botSize, uint256 workerStake, uint256 schedulerRewardRatio, address sponsor)"
+)
+_DEAL_BOOST = (
+    "(address appOwner, uint96 appPrice, address datasetOwner, uint96 datasetPrice, address workerpoolOwner,"
+    " uint96 workerpoolPrice, address requester, uint96 workerReward, address callback, uint40 deadline,"
+    " uint16 botFirst, uint16 botSize, bytes3 shortTag, address sponsor)"
 )
 _TASK = (
     "(uint8 status, bytes32 dealid, uint256 idx, uint256 timeref, uint256 contributionDeadline, uint256 revealDeadline,"
@@ -128,6 +137,13 @@ FUNCTIONS: Mapping[str, Function] = _by_name(
         "claim(bytes32 _taskid)",
         "claimArray(bytes32[] _taskid) returns (bool)",
         "initializeAndClaimArray(bytes32[] _dealid, uint256[] _idx) returns (bool)",
+        # Boost: tasks of one transaction.
+        f"matchOrdersBoost({_FOUR_BOOST_ORDERS}) returns (bytes32)",
+        f"sponsorMatchOrdersBoost({_FOUR_BOOST_ORDERS}) returns (bytes32)",
+        "pushResultBoost(bytes32 dealId, uint256 index, bytes results, bytes resultsCallback, bytes authorizationSign,"
+        " address enclaveChallenge, bytes enclaveSign)",
+        "claimBoost(bytes32 dealId, uint256 index)",
+        f"viewDealBoost(bytes32 id) view returns ({_DEAL_BOOST} deal)",
         # Views.
         f"viewDeal(bytes32 _id) view returns ({_DEAL})",
         f"viewTask(bytes32 _taskid) view returns ({_TASK})",
@@ -217,6 +233,10 @@ EVENTS: Mapping[str, Event] = _by_name(
         " bytes32 requestHash, uint256 volume)",
         "SchedulerNotice(address indexed workerpool, bytes32 dealid)",
         "DealSponsored(bytes32 dealId, address sponsor)",
+        "SchedulerNoticeBoost(address indexed workerpool, bytes32 dealId, address app, address dataset,"
+        " uint256 category, bytes32 tag, string params, address beneficiary)",
+        "DealSponsoredBoost(bytes32 dealId, address sponsor)",
+        "ResultPushedBoost(bytes32 dealId, uint256 index, bytes results)",
         "TaskInitialize(bytes32 indexed taskid, address indexed workerpool)",
         "TaskContribute(bytes32 indexed taskid, address indexed worker, bytes32 hash)",
         "TaskConsensus(bytes32 indexed taskid, bytes32 consensus)",
