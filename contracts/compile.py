@@ -19,7 +19,7 @@ from typing import Any
 
 CONTRACTS = Path(__file__).resolve().parent
 ARTIFACTS = CONTRACTS.parent / "src" / "pyiexec" / "chain" / "artifacts"
-SYSTEMS = ("hub", "registries", "token")
+SYSTEMS = ("deployment", "hub", "registries", "token")
 
 #: Contracts whose constructor deploys another one: the other's creation code is handed to them as the only argument of
 #: their constructor, inside their own creation code, so that whoever deploys them gives no argument at all.
@@ -27,6 +27,26 @@ EMBEDDED: Mapping[str, str] = {
     "AppRegistry": "App",
     "DatasetRegistry": "Dataset",
     "WorkerpoolRegistry": "Workerpool",
+}
+
+
+def _deposit_for_array(mutability: str) -> dict[str, Any]:
+    inputs = [{"name": "amounts", "type": "uint256[]"}, {"name": "targets", "type": "address[]"}]
+    outputs = [{"name": "", "type": "bool"}]
+    return {
+        "type": "function",
+        "name": "depositForArray",
+        "inputs": inputs,
+        "outputs": outputs,
+        "stateMutability": mutability,
+    }
+
+
+#: Functions that the default function of a contract answers, because they read arrays where they are in call data: the
+#: compiler does not know of them, so that they are declared here.
+ANSWERED_BY_DEFAULT: Mapping[str, dict[str, Any]] = {
+    "IexecEscrowTokenFacet": _deposit_for_array("nonpayable"),
+    "IexecEscrowNativeFacet": _deposit_for_array("payable"),
 }
 
 EVM_VERSION = "cancun"
@@ -75,6 +95,8 @@ def compile_source(path: Path, search: Iterable[Path] | None = None) -> Artifact
     with anchor_settings(data.settings):
         abi = output.build_abi_output(data)
         bytecode, runtime = data.bytecode, data.bytecode_runtime
+    if path.stem in ANSWERED_BY_DEFAULT:
+        abi = [*abi, ANSWERED_BY_DEFAULT[path.stem]]
     inputs = {Path(found.resolved_path).resolve() for found in data.resolved_imports.compiler_inputs}
     return {
         "contractName": path.stem,

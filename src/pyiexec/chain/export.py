@@ -40,6 +40,8 @@ CONTRACTS = (
     "IexecPoco1Facet",
     "IexecPoco2Facet",
     "IexecPocoAccessorsFacet",
+    "IexecPocoBoostAccessorsFacet",
+    "IexecPocoBoostFacet",
     "IexecRelayFacet",
 )
 
