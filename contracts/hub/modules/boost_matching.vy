@@ -163,10 +163,10 @@ def _match(
     app_price: uint256 = app_order.appprice
     workerpool_price: uint256 = workerpool_order.workerpoolprice
     self._require_width(app_price, AMOUNT_WIDTH)
-    self._require_width(dataset_price, AMOUNT_WIDTH)
     self._require_width(workerpool_price, AMOUNT_WIDTH)
     self._require_width(first, COUNT_WIDTH)
     self._require_width(deadline, TIME_WIDTH)
+    self._require_width(dataset_price, AMOUNT_WIDTH)
 
     # the deal
     deal_id: bytes32 = deals._id(request_hash, first)

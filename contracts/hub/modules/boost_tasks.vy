@@ -27,7 +27,7 @@ uses: tasks
 event ResultPushedBoost:
     dealId: bytes32
     index: uint256
-    results: Bytes[bounds.RESULTS]
+    results: Bytes[bounds.RESULTS_DECODED]
 
 
 @internal
@@ -70,8 +70,8 @@ def _settle(task_id: bytes32, parties: boost_deals.Parties):
 def pushResultBoost(
     dealId: bytes32,
     index: uint256,
-    results: Bytes[bounds.RESULTS],
-    resultsCallback: Bytes[bounds.CALLBACK],
+    results: Bytes[bounds.RESULTS_DECODED],
+    resultsCallback: Bytes[bounds.RESULTS_DECODED],
     authorizationSign: Bytes[bounds.SIGNATURE],
     enclaveChallenge: address,
     enclaveSign: Bytes[bounds.SIGNATURE],
@@ -108,12 +108,16 @@ def pushResultBoost(
         assert signatures._signed(enclaveChallenge, digest, enclaveSign), "PocoBoost: Invalid enclave signature"
     if scope.callback != empty(address):
         assert len(resultsCallback) != 0, "PocoBoost: Callback requires data"
+    assert len(results) <= bounds.RESULTS, "results too long"
+    assert len(resultsCallback) <= bounds.CALLBACK, "resultsCallback too long"
 
     tasks._end(task_id, rules.TASK_COMPLETED)
     self._settle(task_id, parties)
     log ResultPushedBoost(dealId=dealId, index=index, results=results)
     if scope.callback != empty(address):
-        offered: bool = callbacks._notify(scope.callback, task_id, resultsCallback)
+        offered: bool = callbacks._notify(
+            scope.callback, task_id, convert(resultsCallback, Bytes[bounds.CALLBACK])
+        )
         assert offered, "PocoBoost: Not enough gas after callback"
 
 
