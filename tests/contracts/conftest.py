@@ -290,6 +290,7 @@ class Market:
         request: RequestOrder | None = None,
         no_dataset: bool = False,
         sponsored: bool = False,
+        boost: bool = False,
         sender: Address | None = None,
         **request_fields: Any,
     ) -> Match:
@@ -303,7 +304,7 @@ class Market:
         app = app or self.app_order(tag=tag)
         workerpool = workerpool or self.workerpool_order(tag=tag, category=request.category)
         deal_id = ids.deal_id(self.hash(request), self.view("viewConsumed", self.hash(request)))
-        data = calls.match_orders(app, dataset, workerpool, request, sponsor=sponsored)
+        data = calls.match_orders(app, dataset, workerpool, request, sponsor=sponsored, boost=boost)
         receipt = self.chain.send(self.hub, data, sender or (self.sponsor if sponsored else self.requester))
         return Match(deal_id, receipt, app, dataset, workerpool, request)
 
@@ -389,6 +390,32 @@ class Market:
         if enclave_sign is None:
             enclave_sign = self.enclave_signature(worker, task, digest) if enclave != NULL_ADDRESS else b""
         data = calls.contribute_and_finalize(task, digest, results, authorization, callback, enclave, enclave_sign)
+        return self.chain.send(self.hub, data, worker, **options)
+
+    def push(
+        self,
+        match: Match,
+        worker: Address,
+        index: int = 0,
+        *,
+        results: bytes = b"",
+        callback: bytes = b"",
+        by: Address | None = None,
+        enclave: Address = NULL_ADDRESS,
+        authorization: bytes | None = None,
+        enclave_sign: bytes | None = None,
+        **options: Any,
+    ) -> Receipt:
+        """The single transaction of a task of a Boost deal."""
+        task = match.task(index)
+        if authorization is None:
+            authorization = self.authorization(worker, task, by=by or self.scheduler, enclave=enclave)
+        if enclave_sign is None:
+            answer = results if match.request.callback == NULL_ADDRESS else callback
+            digest = ResultDigest(bytes32(keccak256(answer)))
+            message = ids.boost_enclave_hash(worker, task, digest)
+            enclave_sign = b"" if enclave == NULL_ADDRESS else self.signers[self.enclave].sign_message_hash(message)
+        data = calls.push_result_boost(match.id, index, results, authorization, callback, enclave, enclave_sign)
         return self.chain.send(self.hub, data, worker, **options)
 
     # --- contracts of the tests -----------------------------------------------------------------------------------

@@ -65,10 +65,19 @@ def transfer(recipient: Address, amount: int) -> bytes:
 
 
 def match_orders(
-    app: AppOrder, dataset: DatasetOrder, workerpool: WorkerpoolOrder, request: RequestOrder, *, sponsor: bool = False
+    app: AppOrder,
+    dataset: DatasetOrder,
+    workerpool: WorkerpoolOrder,
+    request: RequestOrder,
+    *,
+    sponsor: bool = False,
+    boost: bool = False,
 ) -> bytes:
-    """Make a deal of four orders, paid by the requester; with `sponsor`, by the sender."""
-    function = FUNCTIONS["sponsorMatchOrders" if sponsor else "matchOrders"]
+    """Make a deal of four orders, paid by the requester; with `sponsor`, by the sender.
+
+    With `boost` each task takes a single transaction, `push_result_boost`.
+    """
+    function = FUNCTIONS[("sponsorMatchOrders" if sponsor else "matchOrders") + ("Boost" if boost else "")]
     orders: tuple[Order, ...] = (app, dataset, workerpool, request)
     return function.encode(*map(order_to_abi, orders))
 
@@ -148,6 +157,26 @@ def claim_array(task_ids: Sequence[TaskId]) -> bytes:
 def initialize_and_claim_array(deal_ids: Sequence[DealId], indexes: Sequence[int]) -> bytes:
     """Refund tasks that were never even initialized."""
     return FUNCTIONS["initializeAndClaimArray"].encode(deal_ids, indexes)
+
+
+def push_result_boost(
+    deal_id: DealId,
+    index: int,
+    results: bytes,
+    authorization_sign: bytes,
+    results_callback: bytes = b"",
+    enclave_challenge: Address = NULL_ADDRESS,
+    enclave_sign: bytes = b"",
+) -> bytes:
+    """Do a task of a Boost deal; `index` counts from 0."""
+    return FUNCTIONS["pushResultBoost"].encode(
+        deal_id, index, results, results_callback, authorization_sign, enclave_challenge, enclave_sign
+    )
+
+
+def claim_boost(deal_id: DealId, index: int) -> bytes:
+    """Refund a task of a Boost deal that missed its deadline."""
+    return FUNCTIONS["claimBoost"].encode(deal_id, index)
 
 
 # --- administration -----------------------------------------------------------------------------------------------

@@ -48,3 +48,8 @@ def authorization_hash(worker: Address, task: TaskId, enclave: Address = NULL_AD
 def enclave_hash(result: ResultHash, seal: ResultSeal) -> bytes:
     """What the enclave signs, with the EIP-191 prefix, about a contribution made inside it."""
     return keccak256(to_bytes(result) + to_bytes(seal))
+
+
+def boost_enclave_hash(worker: Address, task: TaskId, digest: ResultDigest) -> bytes:
+    """What the enclave signs, with the EIP-191 prefix, about a result that is pushed in one step."""
+    return to_bytes(result_seal(worker, task, digest))

@@ -51,7 +51,7 @@ def test_vote_and_seal_commit_to_the_digest() -> None:
 
 
 def test_an_enclave_of_the_single_transaction_workflow_signs_the_seal() -> None:
-    digest = ethereum_message_digest(bytes.fromhex(ids.result_seal(WORKER, TASK, DIGEST)[2:]))
+    digest = ethereum_message_digest(ids.boost_enclave_hash(WORKER, TASK, DIGEST))
     assert to_hex(digest) == "0xeeb0af7df99c2d6db9a8a20272e6fa289327a5818b89513044ff498d0f690387"
 
 
