@@ -11,10 +11,13 @@ from vyper.compiler.input_bundle import FilesystemInputBundle
 from vyper.compiler.phases import CompilerData
 from vyper.compiler.settings import OptimizationLevel, Settings, anchor_settings
 
+from pyiexec.chain.abi import Function
+from pyiexec.chain.hub import FUNCTIONS
 from pyiexec.protocol.primitives import Address, bytes32, keccak256
 
 MOCKS = Path(__file__).parent / "mocks"
 SOURCES = Path(__file__).parents[3] / "contracts"
+ACTOR_GAS = 28_000_000
 
 
 @pytest.fixture
@@ -72,3 +75,50 @@ def write(market: Any, layout: dict[str, Any]) -> Callable[..., None]:
         market.chain.ask("anvil_setStorageAt", market.hub, at, bytes32(value or 0))
 
     return put
+
+
+class Actor:
+    """A contract that is everybody at once (`mocks/Actor.vy`); it does as told, and as planned when it is called."""
+
+    def __init__(self, market: Any, address: Address) -> None:
+        self.market = market
+        self.address = address
+
+    def tell(self, signature: str, *arguments: Any, **options: Any) -> Any:
+        data = Function.parse(signature).encode(*arguments)
+        return self.market.chain.send(self.address, data, self.market.stranger, gas=ACTOR_GAS, **options)
+
+    def plan(self, target: Address, data: bytes, coins: int = 0) -> None:
+        """What it will do when it is called, after what was planned before."""
+        self.tell("plan(address,uint256,bytes)", target, coins, data)
+
+    def arm(self, armed: bool = True) -> None:
+        self.tell("arm(bool)", armed)
+
+    def carry_out(self, **options: Any) -> Any:
+        """Do now what was planned."""
+        return self.tell("carry_out()", **options)
+
+    def perform(self, target: Address, data: bytes, **options: Any) -> Any:
+        """Do this now; a refusal is raised."""
+        return self.tell("perform(address,bytes)", target, data, **options)
+
+    def does(self, name: str, *arguments: Any, **options: Any) -> Any:
+        """Call a function of the hub now."""
+        return self.perform(self.market.hub, FUNCTIONS[name].encode(*arguments), **options)
+
+    def number(self, getter: str, *arguments: Any) -> int:
+        """A public variable."""
+        return int.from_bytes(self.market.chain.call(self.address, Function.parse(getter).encode(*arguments)), "big")
+
+    def outcome(self, step: int = 0) -> bool | None:
+        """Whether a step of the plan succeeded; None when it was never tried."""
+        return {0: None, 1: False, 2: True}[self.number("outcomes(uint256)", step)]
+
+
+@pytest.fixture
+def actor(market: Any, mock: Callable[..., Address]) -> Actor:
+    """A hostile contract with nRLC in the hub."""
+    address = mock("Actor")
+    market.fund(address)
+    return Actor(market, address)
