@@ -4,7 +4,8 @@
 @license Apache-2.0
 @notice The chain's own coin in and out, and the ERC-20 face of what is inside: what a hub without a token has instead
         of IexecEscrowTokenFacet.
-@dev    Linked under the pseudo-selectors 0x00000000 (receive) and 0xffffffff (fallback) too, which deposit.
+@dev    Its default function is `depositForArray` too. Linked under the pseudo-selectors 0x00000000 (receive) and 0xffffffff
+        (fallback) as well, which deposit.
 """
 from hub.modules import accounts
 from hub.modules import native_escrow
@@ -21,7 +22,6 @@ initializes: native_escrow[accounts := accounts, ownership := ownership]
 exports: (
     native_escrow.deposit,
     native_escrow.depositFor,
-    native_escrow.depositForArray,
     native_escrow.withdraw,
     native_escrow.withdrawTo,
     native_escrow.recover,

@@ -3,8 +3,8 @@
 @title IexecEscrowTokenFacet
 @license Apache-2.0
 @notice RLC in and out, and the ERC-20 face of what is inside.
-@dev    Linked under the pseudo-selectors 0x00000000 (receive) and 0xffffffff (fallback) too, which its default function
-        refuses.
+@dev    Its default function is `depositForArray` too. Linked under the pseudo-selectors 0x00000000 (receive) and 0xffffffff
+        (fallback) as well, which it refuses.
 """
 from hub.modules import accounts
 from hub.modules import ownership
@@ -21,7 +21,6 @@ initializes: token_escrow[store := store, accounts := accounts, ownership := own
 exports: (
     token_escrow.deposit,
     token_escrow.depositFor,
-    token_escrow.depositForArray,
     token_escrow.withdraw,
     token_escrow.withdrawTo,
     token_escrow.recover,

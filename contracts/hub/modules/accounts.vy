@@ -66,6 +66,13 @@ def _supply() -> uint256:
 
 
 @internal
+@pure
+def _underflow():
+    """@custom:reverts Panic(0x11), which says arithmetic underflow."""
+    raw_revert(abi_encode(convert(0x11, uint256), method_id=method_id("Panic(uint256)")))
+
+
+@internal
 def _lock(account: address, amount: uint256):
     """
     @notice Move `amount` nRLC of `account` from free to frozen.
@@ -85,13 +92,14 @@ def _lock(account: address, amount: uint256):
 def _unlock(account: address, amount: uint256):
     """
     @notice Give `amount` frozen nRLC back to `account`.
-    @dev More than is frozen is a broken invariant, not a user's error: it reverts without a reason.
+    @dev More than is frozen is a broken invariant, not a user's error: a Panic(0x11).
     """
     assert account != empty(address), "IexecEscrow: Transfer to empty address"
     pot: uint256 = store.pot
     assert amount <= pot >> HIGH, "IexecEscrow: Transfer amount exceeds balance"
     word: uint256 = store.accounts[account]
-    assert amount <= word >> HIGH
+    if amount > word >> HIGH:
+        self._underflow()
     store.accounts[account] = unsafe_sub(word, unsafe_sub(amount << HIGH, amount))
     store.pot = unsafe_sub(pot, amount << HIGH)
     log Transfer(sender=self, receiver=account, amount=amount)
@@ -114,10 +122,11 @@ def _reward(account: address, amount: uint256, ref: bytes32):
 def _seize(account: address, amount: uint256, ref: bytes32):
     """
     @notice Take `amount` frozen nRLC from `account`; the tokens stay in the pot until they are paid out.
-    @dev More than is frozen reverts without a reason.
+    @dev More than is frozen is a Panic(0x11).
     """
     word: uint256 = store.accounts[account]
-    assert amount <= word >> HIGH
+    if amount > word >> HIGH:
+        self._underflow()
     store.accounts[account] = unsafe_sub(word, amount << HIGH)
     log Seize(owner=account, amount=amount, ref=ref)
 

@@ -30,6 +30,8 @@ OTHER_RESULTS: constant(uint256) = 64
 
 # Items of the array functions; gas is the limit before this is.
 ITEMS: constant(uint256) = 1024
+# What a spender is told by approveAndCall.
+SPENDER_DATA: constant(uint256) = 4096
 # matchOrders with the longest params and four of the longest signatures takes 9,924 bytes.
 APPROVAL_DATA: constant(uint256) = 10240
 

@@ -8,6 +8,7 @@
 """
 from hub.modules import accounts
 from hub.modules import bounds
+from hub.modules import call_data
 from hub.modules import ownership
 
 uses: accounts
@@ -15,11 +16,7 @@ uses: ownership
 
 WEI_PER_NRLC: constant(uint256) = 10**9
 
-SELECTOR_SIZE: constant(uint256) = 4
-# Call data of depositForArray: selector, two offsets, two lengths; and two words for each deposit.
-DEPOSITS_HEAD: constant(uint256) = 132
-DEPOSIT_SIZE: constant(uint256) = 64
-
+DEPOSIT_FOR_ARRAY: constant(bytes4) = method_id("depositForArray(uint256[],address[])", output_type=bytes4)
 # In the published ABI but of no facet.
 RENOUNCE_OWNERSHIP: constant(bytes4) = 0x715018a6
 RECEIVE_APPROVAL: constant(bytes4) = 0x8f4ffcb1
@@ -39,6 +36,31 @@ def _deposit(target: address):
     self._send(msg.sender, msg.value % WEI_PER_NRLC)
 
 
+@internal
+@payable
+def _deposit_for_array():
+    """
+    @notice `depositForArray(uint256[] amounts, address[] targets)`: deposit for several accounts, all or none. Amounts are
+            nRLC; what the value exceeds their sum by goes back to the caller.
+    @custom:reverts `invalid-array-length`.
+    """
+    amount_at: uint256 = 0
+    target_at: uint256 = 0
+    count: uint256 = 0
+    amount_at, target_at, count = call_data._two_arrays()
+    remaining: uint256 = msg.value
+    for i: uint256 in range(count, bound=bounds.ITEMS):
+        amount: uint256 = convert(slice(msg.data, amount_at, call_data.WORD), uint256)
+        # refuses more than 160 bits
+        target: address = convert(convert(slice(msg.data, target_at, call_data.WORD), uint256), address)
+        # both are inside of the call data
+        amount_at = unsafe_add(amount_at, call_data.WORD)
+        target_at = unsafe_add(target_at, call_data.WORD)
+        accounts._mint(target, amount)
+        remaining -= amount * WEI_PER_NRLC
+    self._send(msg.sender, remaining)
+
+
 @external
 @payable
 def deposit() -> bool:
@@ -52,24 +74,6 @@ def deposit() -> bool:
 def depositFor(target: address) -> bool:
     """@notice Deposit the value sent for another account; the remainder goes back to the caller."""
     self._deposit(target)
-    return True
-
-
-@external
-@payable
-def depositForArray(amounts: DynArray[uint256, bounds.ITEMS], targets: DynArray[address, bounds.ITEMS]) -> bool:
-    """
-    @notice Deposit for several accounts, all or none; what the value exceeds the sum by goes back to the caller.
-    @param amounts In nRLC.
-    @dev The decoder reads zeros behind the end of call data, so that a call cut short would pay another address.
-    """
-    assert len(amounts) == len(targets), "invalid-array-length"
-    assert len(msg.data) >= DEPOSITS_HEAD + DEPOSIT_SIZE * len(amounts)
-    remaining: uint256 = msg.value
-    for i: uint256 in range(len(amounts), bound=bounds.ITEMS):
-        accounts._mint(targets[i], amounts[i])
-        remaining -= amounts[i] * WEI_PER_NRLC
-    self._send(msg.sender, remaining)
     return True
 
 
@@ -103,12 +107,17 @@ def recover() -> uint256:
 
 @external
 @payable
-def __default__():
+@raw_return
+def __default__() -> Bytes[call_data.WORD]:
     """
-    @notice Plain transfers and calls of unknown functions deposit their value.
+    @notice `depositForArray`, whose arrays are read in call data. Plain transfers and calls of unknown functions deposit
+            their value.
     @dev But for two functions that the published ABI has and no facet: who calls them means something else.
     """
-    if len(msg.data) >= SELECTOR_SIZE:
-        selector: bytes4 = convert(slice(msg.data, 0, SELECTOR_SIZE), bytes4)
-        assert selector not in [RENOUNCE_OWNERSHIP, RECEIVE_APPROVAL], "fallback-disabled"
+    selector: bytes4 = call_data._selector()
+    if selector == DEPOSIT_FOR_ARRAY:
+        self._deposit_for_array()
+        return abi_encode(True)
+    assert selector not in [RENOUNCE_OWNERSHIP, RECEIVE_APPROVAL], "fallback-disabled"
     self._deposit(msg.sender)
+    return b""

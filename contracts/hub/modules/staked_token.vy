@@ -15,7 +15,7 @@ uses: accounts
 
 interface Spender:
     def receiveApproval(
-        sender: address, amount: uint256, token: address, data: Bytes[bounds.APPROVAL_DATA]
+        sender: address, amount: uint256, token: address, data: Bytes[bounds.SPENDER_DATA]
     ) -> bool: nonpayable
 
 event Approval:
@@ -54,7 +54,7 @@ def approve(spender: address, amount: uint256) -> bool:
 
 
 @external
-def approveAndCall(spender: address, amount: uint256, extraData: Bytes[bounds.APPROVAL_DATA]) -> bool:
+def approveAndCall(spender: address, amount: uint256, extraData: Bytes[bounds.SPENDER_DATA]) -> bool:
     """
     @notice Approve, and tell the spender at once.
     @custom:reverts `approval-refused` when it does not answer true; its own reason when it reverts.

@@ -7,6 +7,7 @@
 """
 from hub.modules import accounts
 from hub.modules import bounds
+from hub.modules import call_data
 from hub.modules import orders
 from hub.modules import ownership
 from hub.modules import store
@@ -21,17 +22,15 @@ interface Token:
     def balanceOf(account: address) -> uint256: view
 
 SELECTOR_SIZE: constant(uint256) = 4
-# Call data of depositForArray: selector, two offsets, two lengths; and two words for each deposit.
-DEPOSITS_HEAD: constant(uint256) = 132
-DEPOSIT_SIZE: constant(uint256) = 64
 # What a refused match may say when it is passed on.
 REASON_MAX: constant(uint256) = 4096
 MATCH_ORDERS: constant(bytes4) = 0x156194d4
+DEPOSIT_FOR_ARRAY: constant(bytes4) = method_id("depositForArray(uint256[],address[])", output_type=bytes4)
 
 
 @internal
-def _pull(sender: address, amount: uint256):
-    assert extcall Token(store.token).transferFrom(sender, self, amount), "failed-transferFrom"
+def _pull(token: address, sender: address, amount: uint256):
+    assert extcall Token(token).transferFrom(sender, self, amount), "failed-transferFrom"
 
 
 @internal
@@ -43,7 +42,7 @@ def _push(recipient: address, amount: uint256):
 @external
 def deposit(amount: uint256) -> bool:
     """@notice Deposit `amount` nRLC that the caller has approved."""
-    self._pull(msg.sender, amount)
+    self._pull(store.token, msg.sender, amount)
     accounts._mint(msg.sender, amount)
     return True
 
@@ -51,23 +50,31 @@ def deposit(amount: uint256) -> bool:
 @external
 def depositFor(amount: uint256, target: address) -> bool:
     """@notice Deposit for another account."""
-    self._pull(msg.sender, amount)
+    self._pull(store.token, msg.sender, amount)
     accounts._mint(target, amount)
     return True
 
 
-@external
-def depositForArray(amounts: DynArray[uint256, bounds.ITEMS], targets: DynArray[address, bounds.ITEMS]) -> bool:
+@internal
+def _deposit_for_array():
     """
-    @notice Deposit for several accounts, all or none.
-    @dev The decoder reads zeros behind the end of call data, so that a call cut short would pay another address.
+    @notice `depositForArray(uint256[] amounts, address[] targets)`: deposit for several accounts, all or none.
+    @custom:reverts `invalid-array-length`.
     """
-    assert len(amounts) == len(targets), "invalid-array-length"
-    assert len(msg.data) >= DEPOSITS_HEAD + DEPOSIT_SIZE * len(amounts)
-    for i: uint256 in range(len(amounts), bound=bounds.ITEMS):
-        self._pull(msg.sender, amounts[i])
-        accounts._mint(targets[i], amounts[i])
-    return True
+    amount_at: uint256 = 0
+    target_at: uint256 = 0
+    count: uint256 = 0
+    amount_at, target_at, count = call_data._two_arrays()
+    token: address = store.token
+    for i: uint256 in range(count, bound=bounds.ITEMS):
+        amount: uint256 = convert(slice(msg.data, amount_at, call_data.WORD), uint256)
+        # refuses more than 160 bits
+        target: address = convert(convert(slice(msg.data, target_at, call_data.WORD), uint256), address)
+        # both are inside of the call data
+        amount_at = unsafe_add(amount_at, call_data.WORD)
+        target_at = unsafe_add(target_at, call_data.WORD)
+        self._pull(token, msg.sender, amount)
+        accounts._mint(target, amount)
 
 
 @external
@@ -108,7 +115,7 @@ def receiveApproval(sender: address, amount: uint256, token: address, data: Byte
                     OperationFailed() when it gave none.
     """
     assert token == store.token and msg.sender == token, "wrong-token"
-    self._pull(sender, amount)
+    self._pull(token, sender, amount)
     accounts._mint(sender, amount)
     if len(data) == 0:
         return True
@@ -139,6 +146,13 @@ def receiveApproval(sender: address, amount: uint256, token: address, data: Byte
 
 @external
 @payable
-def __default__():
-    """@notice Neither plain transfers nor unknown functions: both reach this through the diamond."""
-    raise "fallback-disabled"
+@raw_return
+def __default__() -> Bytes[call_data.WORD]:
+    """
+    @notice `depositForArray`, whose arrays are read in call data. Anything else is refused: plain transfers and unknown
+            functions reach this through the diamond.
+    """
+    assert call_data._selector() == DEPOSIT_FOR_ARRAY, "fallback-disabled"
+    assert msg.value == 0
+    self._deposit_for_array()
+    return abi_encode(True)
