@@ -24,7 +24,7 @@ from pyiexec.chain.mnemonic import derive
 from pyiexec.chain.rpc import JsonRpc, RpcError
 from pyiexec.chain.signer import Signer
 from pyiexec.protocol import ids
-from pyiexec.protocol.deals import Deal
+from pyiexec.protocol.deals import BoostDeal, Deal
 from pyiexec.protocol.eip712 import Domain, order_hash
 from pyiexec.protocol.orders import NO_DATASET, AppOrder, DatasetOrder, Order, RequestOrder, WorkerpoolOrder
 from pyiexec.protocol.primitives import (
@@ -218,6 +218,9 @@ class Market:
 
     def deal(self, deal_id: DealId) -> Deal:
         return Deal.from_abi(self.view("viewDeal", deal_id))
+
+    def boost_deal(self, deal_id: DealId) -> BoostDeal:
+        return BoostDeal.from_abi(self.view("viewDealBoost", deal_id))
 
     def task(self, task_id: TaskId) -> Task:
         return Task.from_abi(self.view("viewTask", task_id))

@@ -17,7 +17,7 @@ from pyiexec.chain.abi import Event, Function
 from pyiexec.chain.reading import Reading, read_each
 from pyiexec.chain.registries import AppAsset, DatasetAsset, WorkerpoolAsset
 from pyiexec.chain.rpc import JsonRpc
-from pyiexec.protocol.deals import Deal
+from pyiexec.protocol.deals import BoostDeal, Deal
 from pyiexec.protocol.eip712 import Domain
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.orders import AppOrder, DatasetOrder, Order, RequestOrder, WorkerpoolOrder, order_to_abi
@@ -277,6 +277,11 @@ def decode_deal(data: bytes) -> Deal:
     return Deal.from_abi(FUNCTIONS["viewDeal"].decode(data)[0])
 
 
+def decode_boost_deal(data: bytes) -> BoostDeal:
+    """The deal of a ``viewDealBoost`` answer; its `exists` is false when the id is not that of a Boost deal."""
+    return BoostDeal.from_abi(FUNCTIONS["viewDealBoost"].decode(data)[0])
+
+
 def decode_task(data: bytes) -> Task:
     """The task of a ``viewTask`` answer, with status UNSET when nobody initialized it."""
     return Task.from_abi(FUNCTIONS["viewTask"].decode(data)[0])
@@ -327,6 +332,10 @@ class Hub:
     def find_deal(self, deal_id: DealId) -> Reading[Deal]:
         """The deal, whose `exists` is false when there is none with this id."""
         return self._read("viewDeal", deal_id, decode=decode_deal)
+
+    def find_boost_deal(self, deal_id: DealId) -> Reading[BoostDeal]:
+        """The deal, whose `exists` is false when there is no Boost deal with this id; hubs on Arbitrum have none."""
+        return self._read("viewDealBoost", deal_id, decode=decode_boost_deal)
 
     async def deals(self, deal_ids: Sequence[DealId]) -> list[Deal]:
         """Many deals in one round trip; see `deal`."""

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from pyiexec.protocol import ids, money
 from pyiexec.protocol.deadlines import deadlines
+from pyiexec.protocol.deals import BoostDeal
 from pyiexec.protocol.eip712 import ethereum_message_digest
 from pyiexec.protocol.orders import AppOrder, DatasetOrder, RequestOrder, WorkerpoolOrder
 from pyiexec.protocol.poco.matching import FourOrders
 from pyiexec.protocol.poco.refusals import custom, error, require
-from pyiexec.protocol.poco.store import NO_TASK, RESULTS_MAX, SIGNATURE_MAX, BoostDeal, is_readable
+from pyiexec.protocol.poco.store import NO_TASK, RESULTS_MAX, SIGNATURE_MAX, is_readable
 from pyiexec.protocol.poco.workflow import Workflow
 from pyiexec.protocol.poco.world import transaction
 from pyiexec.protocol.primitives import NULL_ADDRESS, Address, DealId, ResultDigest, TaskId, bytes32, keccak256

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import msgspec
-
-from pyiexec.protocol.deals import Deal
+from pyiexec.protocol.deals import BoostDeal, Deal
 from pyiexec.protocol.eip712 import Domain, order_hash
 from pyiexec.protocol.orders import Order, RequestOrder
 from pyiexec.protocol.poco.registries import Registry
@@ -59,29 +57,6 @@ class Category(NamedTuple):
     name: str
     description: str
     work_clock_time_ref: int
-
-
-class BoostDeal(msgspec.Struct, frozen=True, kw_only=True):
-    """A deal of the Boost workflow as `viewDealBoost` gives it; all zero when the hub does not know it.
-
-    Prices and `worker_reward` are nRLC for one task, `deadline` seconds of chain time, `short_tag` the lowest three
-    bytes of the tag as hexadecimal text.
-    """
-
-    app_owner: Address = NULL_ADDRESS
-    app_price: int = 0
-    dataset_owner: Address = NULL_ADDRESS
-    dataset_price: int = 0
-    workerpool_owner: Address = NULL_ADDRESS
-    workerpool_price: int = 0
-    requester: Address = NULL_ADDRESS
-    worker_reward: int = 0
-    callback: Address = NULL_ADDRESS
-    deadline: int = 0
-    bot_first: int = 0
-    bot_size: int = 0
-    short_tag: str = "0x000000"
-    sponsor: Address = NULL_ADDRESS
 
 
 NO_TASK = Task()
