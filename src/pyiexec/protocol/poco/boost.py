@@ -12,7 +12,7 @@ from pyiexec.protocol.eip712 import ethereum_message_digest
 from pyiexec.protocol.orders import AppOrder, DatasetOrder, RequestOrder, WorkerpoolOrder
 from pyiexec.protocol.poco.matching import FourOrders
 from pyiexec.protocol.poco.refusals import custom, error, require
-from pyiexec.protocol.poco.store import NO_TASK, RESULTS_MAX, SIGNATURE_MAX, is_readable
+from pyiexec.protocol.poco.store import NO_TASK, RESULTS_MAX, RESULTS_READ_MAX, SIGNATURE_MAX, is_readable
 from pyiexec.protocol.poco.workflow import Workflow
 from pyiexec.protocol.poco.world import transaction
 from pyiexec.protocol.primitives import NULL_ADDRESS, Address, DealId, ResultDigest, TaskId, bytes32, keccak256
@@ -65,10 +65,6 @@ def _require_width(value: int, bits: int) -> None:
         raise custom("SafeCastOverflowedUintDowncast(uint8,uint256)", bits, value)
 
 
-def _task_cost(deal: BoostDeal) -> int:
-    return money.task_cost(deal.app_price, deal.dataset_price, deal.workerpool_price)
-
-
 class Boost(Workflow):
     """Deals of the Boost workflow and their tasks."""
 
@@ -87,10 +83,11 @@ class Boost(Workflow):
         first = self.consumed.get(request_hash, 0)
         dataset_price = dataset.datasetprice if orders.has_dataset else 0
         deadline = deadlines(now, self.categories[request.category].work_clock_time_ref).contribution
-        for amount in (app.appprice, dataset_price, workerpool.workerpoolprice):
-            _require_width(amount, AMOUNT_BITS)
+        _require_width(app.appprice, AMOUNT_BITS)
+        _require_width(workerpool.workerpoolprice, AMOUNT_BITS)
         _require_width(first, COUNT_BITS)
         _require_width(deadline, TIME_BITS)
+        _require_width(dataset_price, AMOUNT_BITS)
 
         deal_id = ids.deal_id(request_hash, first)
         tag = combine_tags(app.tag, dataset.tag, request.tag)
@@ -113,7 +110,7 @@ class Boost(Workflow):
         )
         self.boost_deals[deal_id] = deal
         self._consume(match.hashes, volume)
-        self._lock(sponsor, _task_cost(deal) * volume)
+        self._lock(sponsor, deal.task_cost * volume)
         self._lock(deal.workerpool_owner, money.scheduler_stake(deal.workerpool_price) * volume)
         self.world.emit(
             self.address,
@@ -136,11 +133,6 @@ class Boost(Workflow):
         task_id = ids.task_id(deal_id, index)
         require(self.task(task_id) is NO_TASK, "PocoBoost: Task status not unset")
         return deal, task_id
-
-    def _is_attested(self, worker: Address, task_id: TaskId, digest: bytes, enclave: Address, signature: bytes) -> bool:
-        """Whether the enclave signed for this worker, task and result: the same bytes as a classic seal."""
-        seal = ids.result_seal(worker, task_id, ResultDigest(bytes32(digest)))
-        return self._signed(enclave, ethereum_message_digest(bytes.fromhex(seal[2:])), signature)
 
     @transaction
     def match_orders_boost(
@@ -190,7 +182,7 @@ class Boost(Workflow):
 
         `starved` says that the sender's gas is too little for the callback to be offered its allowance.
         """
-        require(max(len(results), len(results_callback)) <= RESULTS_MAX)
+        require(max(len(results), len(results_callback)) <= RESULTS_READ_MAX)
         require(max(len(enclave_sign), len(authorization_sign)) <= SIGNATURE_MAX)
         deal, task_id = self._unset_task(deal_id, index)
         require(now < deal.deadline, "PocoBoost: Deadline reached")
@@ -201,13 +193,16 @@ class Boost(Workflow):
         require(granted, "PocoBoost: Invalid contribution authorization signature")
         has_callback = deal.callback != NULL_ADDRESS
         if in_enclave:
-            digest = keccak256(results_callback if has_callback else results)
-            attested = self._is_attested(sender, task_id, digest, enclave_challenge, enclave_sign)
+            digest = ResultDigest(bytes32(keccak256(results_callback if has_callback else results)))
+            message = ethereum_message_digest(ids.boost_enclave_hash(sender, task_id, digest))
+            attested = self._signed(enclave_challenge, message, enclave_sign)
             require(attested, "PocoBoost: Invalid enclave signature")
         require(bool(results_callback) or not has_callback, "PocoBoost: Callback requires data")
+        require(len(results) <= RESULTS_MAX, "results too long")
+        require(len(results_callback) <= RESULTS_MAX, "resultsCallback too long")
 
         self.tasks[task_id] = Task(status=TaskStatus.COMPLETED)
-        self._seize(deal.sponsor, _task_cost(deal), task_id)
+        self._seize(deal.sponsor, deal.task_cost, task_id)
         self._reward(sender, deal.worker_reward, task_id)
         if deal.app_price:
             self._reward(deal.app_owner, deal.app_price, task_id)
@@ -227,7 +222,7 @@ class Boost(Workflow):
         require(deal.deadline <= now, "PocoBoost: Deadline not reached")
         stake = money.scheduler_stake(deal.workerpool_price)
         self.tasks[task_id] = Task(status=TaskStatus.FAILED)
-        self._unlock(deal.sponsor, _task_cost(deal))
+        self._unlock(deal.sponsor, deal.task_cost)
         self._seize(deal.workerpool_owner, stake, task_id)
         self._feed_kitty(stake, task_id)
         self.world.emit(self.address, "TaskClaimed", taskid=task_id)
