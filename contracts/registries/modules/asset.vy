@@ -8,6 +8,7 @@
 """
 
 from . import clones
+from . import ens
 
 
 interface Registry:
@@ -69,7 +70,10 @@ def owner() -> address:
 
 
 @external
-def setName(_ens: address, _name: String[256]):
-    """@dev Reverse ENS records existed on the former sidechain only; kept because clients know the function."""
+def setName(_ens: address, _name: String[ens.NAME]):
+    """
+    @notice Give the asset a reverse name in the name service at `_ens`.
+    @custom:reverts `Operation not supported on this chain` where there are no reverse names.
+    """
     self._only_owner()
-    raise "Operation not supported on this chain"
+    ens._set_name(_ens, _name)

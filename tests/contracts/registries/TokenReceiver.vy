@@ -12,6 +12,7 @@ ACCEPT: constant(uint256) = 0
 ANSWER_WRONG: constant(uint256) = 1
 REFUSE_WITH_REASON: constant(uint256) = 2
 REFUSE: constant(uint256) = 3
+REFUSE_AT_LENGTH: constant(uint256) = 4
 
 behaviour: uint256
 owned_when_asked: public(bool)
@@ -27,6 +28,8 @@ def __init__(behaviour: uint256):
 def onERC721Received(_operator: address, _from: address, _tokenId: uint256, _data: Bytes[1024]) -> bytes4:
     assert self.behaviour != REFUSE
     assert self.behaviour != REFUSE_WITH_REASON, "no tokens please"
+    if self.behaviour == REFUSE_AT_LENGTH:
+        raw_revert(concat(empty(bytes32), slice(msg.data, 0, 4), _data, _data))
     self.owned_when_asked = staticcall Collection(msg.sender).ownerOf(_tokenId) == self
     self.data = _data
     if self.behaviour == ANSWER_WRONG:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
+from vyper.compiler import compile_code
+from vyper.compiler.input_bundle import FilesystemInputBundle
+from vyper.compiler.phases import CompilerData
+from vyper.compiler.settings import OptimizationLevel, Settings, anchor_settings
 
 from pyiexec.chain.abi import Function, decode_revert
 from pyiexec.chain.anvil import Anvil
@@ -15,6 +21,7 @@ from pyiexec.chain.rpc import JsonRpc, RpcError
 from pyiexec.protocol.primitives import Address, checksum, to_bytes, to_hex
 
 GAS = 12_000_000
+SOURCES = Path(__file__).parents[3] / "contracts"
 
 
 class Reverted(Exception):  # noqa: N818 - reads as a sentence in tests
@@ -69,7 +76,22 @@ class Chain:
         return self.transact(to, function.encode(*arguments), sender=sender)
 
     def create(self, name: str, *, sender: Address | None = None) -> Address:
-        return checksum(self.transact(None, load(name).initcode, sender=sender)["contractAddress"])
+        return self.create_from(load(name).initcode, sender=sender)
+
+    def create_double(self, name: str, *words: int) -> Address:
+        """Create a contract of the tests; its constructor takes `words`."""
+        return self.create_from(double(name) + b"".join(word.to_bytes(32, "big") for word in words))
+
+    def create_from(self, initcode: bytes, *, sender: Address | None = None) -> Address:
+        return checksum(self.transact(None, initcode, sender=sender)["contractAddress"])
+
+
+@cache
+def double(name: str) -> bytes:
+    """Creation code of a contract of the tests."""
+    source = Path(__file__).with_name(f"{name}.vy").read_text()
+    settings = Settings(optimize=OptimizationLevel.GAS, evm_version="cancun")
+    return to_bytes(compile_code(source, output_formats=["bytecode"], settings=settings)["bytecode"])
 
 
 @pytest.fixture(scope="session")
@@ -96,6 +118,17 @@ def chain(session_chain: Chain, registries: dict[str, Address]) -> Iterator[Chai
     snapshot = session_chain.ask("evm_snapshot")
     yield session_chain
     session_chain.ask("evm_revert", snapshot)
+
+
+@pytest.fixture(scope="session")
+def layout() -> dict[str, Any]:
+    """Slots of a registry's storage by module and variable."""
+    bundle = FilesystemInputBundle([SOURCES])
+    settings = Settings(optimize=OptimizationLevel.GAS, evm_version="cancun")
+    data = CompilerData(bundle.load_file(SOURCES / "registries" / "WorkerpoolRegistry.vy"), bundle, settings=settings)
+    with anchor_settings(settings):
+        found: dict[str, Any] = data.storage_layout["storage_layout"]
+    return found
 
 
 @pytest.fixture

@@ -171,20 +171,6 @@ def test_an_asset_refuses_value_and_unknown_calls_without_a_reason(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_naming_an_asset_is_refused_to_strangers_and_not_supported_for_its_owner(
-    chain: Any, registries: Registries, kind: str, reverted: Any
-) -> None:
-    asset = create(chain, registries, kind, chain.accounts[4])
-    for sender, reason in (
-        (chain.accounts[0], "caller is not the owner"),
-        (chain.accounts[4], "Operation not supported on this chain"),
-    ):
-        with pytest.raises(reverted) as refusal:
-            chain.send(asset, SET_NAME, NULL_ADDRESS, "name", sender=sender)
-        assert message(refusal) == reason
-
-
-@pytest.mark.parametrize("kind", KINDS)
 def test_the_asset_follows_its_token(chain: Any, registries: Registries, kind: str) -> None:
     asset = create(chain, registries, kind, chain.accounts[4])
     seller, buyer = chain.accounts[4], chain.accounts[5]
@@ -210,6 +196,18 @@ def test_no_code_can_be_had_outside_of_a_creation(chain: Any, registries: Regist
     create(chain, registries, kind, chain.accounts[4])
     answer = chain.ask("eth_call", {"to": registries[kind], "data": "0xfde0e7a8"}, "latest")
     assert answer == "0x"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_view_of_an_asset_answers_without_arguments(chain: Any, registries: Registries, kind: str) -> None:
+    """Clients that list an asset's ABI call them all."""
+    asset = create(chain, registries, kind, chain.accounts[4])
+    views = [entry for entry in load(kind.capitalize()).abi if entry.get("stateMutability") == "view"]
+    assert len(views) == len(GETTERS[kind]) + (4 if kind == "workerpool" else 2)
+    for entry in views:
+        (output,) = entry["outputs"]
+        assert entry["inputs"] == []
+        chain.call(asset, Function.parse(f"{entry['name']}() view returns ({output['type']})"))
 
 
 def test_the_asset_functions_are_those_of_the_protocol() -> None:

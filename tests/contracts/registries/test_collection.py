@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pyiexec.chain.abi import Event, Function
 from pyiexec.chain.registries import FUNCTIONS, TRANSFER, asset_of
-from pyiexec.protocol.primitives import NULL_ADDRESS, Address, checksum, to_bytes
+from pyiexec.protocol.primitives import NULL_ADDRESS, Address
 
 Registries = dict[str, Address]
 
@@ -22,6 +20,7 @@ APPROVED = Function.parse("getApproved(uint256 tokenId) view returns (address)")
 APPROVED_ALL = Function.parse("isApprovedForAll(address owner, address operator) view returns (bool)")
 SAFE_WITH_DATA = Function.parse("safeTransferFrom(address from, address to, uint256 tokenId, bytes data)")
 SUPPORTS = Function.parse("supportsInterface(bytes4 id) view returns (bool)")
+ON_RECEIVED = Function.parse("onERC721Received(address operator, address from, uint256 tokenId, bytes data)")
 TOKEN_URI = Function.parse("tokenURI(uint256 tokenId) view returns (string)")
 APPROVAL = Event.parse("Approval(address indexed owner, address indexed approved, uint256 indexed tokenId)")
 APPROVAL_ALL = Event.parse("ApprovalForAll(address indexed owner, address indexed operator, bool approved)")
@@ -54,15 +53,8 @@ def mint(chain: Any, registries: Registries, owner: Address, description: str) -
 
 def receiver(chain: Any, behaviour: int) -> Address:
     """A contract that is sent tokens; see TokenReceiver.vy for the behaviours."""
-    root = Path(__file__).parents[3]
-    spec = importlib.util.spec_from_file_location("compile_contracts", root / "contracts" / "compile.py")
-    assert spec is not None
-    assert spec.loader is not None
-    compiler = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(compiler)
-    artifact = compiler.compile_source(Path(__file__).with_name("TokenReceiver.vy"))
-    initcode = to_bytes(artifact["bytecode"]) + behaviour.to_bytes(32, "big")
-    return checksum(chain.transact(None, initcode)["contractAddress"])
+    contract: Address = chain.create_double("TokenReceiver", behaviour)
+    return contract
 
 
 # Each case: sender, function, arguments, expected error and its arguments. Numbers below 10 are accounts, `T` the token
@@ -187,6 +179,30 @@ def test_a_contract_that_does_not_accept_tokens_does_not_get_any(
     else:
         assert refusal.value.data == ERRORS["ERC721InvalidReceiver"].encode(contract)
     assert chain.call(registry, FUNCTIONS["ownerOf"], pools[0]) == owner
+
+
+def test_a_receivers_refusal_is_passed_on_up_to_a_kilobyte(
+    chain: Any, registries: Registries, pools: list[int], reverted: Any
+) -> None:
+    registry, owner = registries["workerpool"], chain.accounts[6]
+    contract = receiver(chain, 4)
+    for size in (300, 494, 1024):
+        refused_with = bytes(32) + ON_RECEIVED.selector + 2 * (b"e" * size)
+        with pytest.raises(reverted) as refusal:
+            chain.send(registry, SAFE_WITH_DATA, owner, contract, pools[0], b"e" * size, sender=owner)
+        assert refusal.value.data == refused_with[:1024]
+
+
+def test_a_safe_transfer_takes_a_kilobyte_of_data_and_no_more(
+    chain: Any, registries: Registries, pools: list[int], reverted: Any
+) -> None:
+    registry, owner = registries["workerpool"], chain.accounts[6]
+    contract = receiver(chain, 0)
+    with pytest.raises(reverted) as refusal:
+        chain.send(registry, SAFE_WITH_DATA, owner, contract, pools[0], b"d" * 1025, sender=owner)
+    assert refusal.value.data == b""
+    chain.send(registry, SAFE_WITH_DATA, owner, contract, pools[0], b"d" * 1024, sender=owner)
+    assert chain.call(contract, Function.parse("data() view returns (bytes)")) == b"d" * 1024
 
 
 def test_a_safe_transfer_to_a_contract_without_the_hook_is_refused(

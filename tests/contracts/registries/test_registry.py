@@ -10,7 +10,7 @@ from pyiexec.chain.abi import Event, Function
 from pyiexec.chain.artifacts import load
 from pyiexec.chain.deployment import selectors
 from pyiexec.chain.registries import FUNCTIONS, asset_of
-from pyiexec.protocol.primitives import NULL_ADDRESS, Address, to_bytes
+from pyiexec.protocol.primitives import NULL_ADDRESS, Address, bytes32, to_bytes
 
 Registries = dict[str, Address]
 
@@ -108,12 +108,6 @@ def test_a_registry_is_initialised_once(chain: Any, registries: Registries, reve
     assert refusal.value.data == b""
 
 
-def test_ens_names_are_not_supported(chain: Any, registries: Registries, reverted: Any) -> None:
-    with pytest.raises(reverted) as refusal:
-        chain.send(registries["app"], SET_NAME, NULL_ADDRESS, "name")
-    assert str(refusal.value) == "Operation not supported on this chain"
-
-
 def test_the_token_uri_is_the_base_and_the_decimal_id(chain: Any, registries: Registries) -> None:
     registry = registries["workerpool"]
     token = int(create_pool(chain, registry, chain.accounts[6]), 16)
@@ -122,6 +116,32 @@ def test_the_token_uri_is_the_base_and_the_decimal_id(chain: Any, registries: Re
     assert chain.send(registry, FUNCTIONS["setBaseURI"], base)["logs"] == []
     assert chain.call(registry, BASE_URI) == base
     assert chain.call(registry, TOKEN_URI, token) == f"{base}{token}"
+
+
+def test_a_base_uri_has_512_bytes_at_most(chain: Any, registries: Registries, reverted: Any) -> None:
+    registry = registries["workerpool"]
+    token = int(create_pool(chain, registry, chain.accounts[6]), 16)
+    with pytest.raises(reverted) as refusal:
+        chain.send(registry, FUNCTIONS["setBaseURI"], "u" * 513)
+    assert refusal.value.data == b""
+    chain.send(registry, FUNCTIONS["setBaseURI"], "u" * 512)
+    assert chain.call(registry, BASE_URI) == "u" * 512
+    assert chain.call(registry, TOKEN_URI, token) == "u" * 512 + str(token)
+
+
+def test_a_registry_is_full_when_its_serial_numbers_are_used_up(
+    chain: Any, registries: Registries, layout: dict[str, Any], reverted: Any
+) -> None:
+    registry = registries["workerpool"]
+    slot = bytes32(layout["collection"]["totalSupply"]["slot"])
+    chain.ask("anvil_setStorageAt", registry, slot, bytes32(2**24 - 2))
+    pool = create_pool(chain, registry, chain.accounts[6])
+    assert chain.call(registry, FUNCTIONS["totalSupply"]) == 2**24 - 1
+    assert chain.call(registry, FUNCTIONS["tokenByIndex"], 2**24 - 2) == int(pool, 16)
+    assert chain.call(registry, FUNCTIONS["tokenOfOwnerByIndex"], chain.accounts[6], 0) == int(pool, 16)
+    with pytest.raises(reverted) as refusal:
+        create_pool(chain, registry, chain.accounts[6], "one too many")
+    assert str(refusal.value) == "registry is full"
 
 
 def test_ownership_is_handed_over_at_once(chain: Any, registries: Registries, reverted: Any) -> None:
