@@ -10,7 +10,7 @@ import pytest
 
 from pyiexec.chain.abi import Event, Function
 from pyiexec.chain.artifacts import load
-from pyiexec.chain.deployment import Variant, hub_facets
+from pyiexec.chain.deployment import DIAMOND_FACETS, Variant, hub_facets, selectors
 from pyiexec.chain.signer import create2_address
 from pyiexec.protocol.eip712 import operation_type_hash, type_hash
 from pyiexec.protocol.orders import AppOrder, DatasetOrder, RequestOrder, WorkerpoolOrder
@@ -76,6 +76,20 @@ def test_a_hub_has_the_91_published_functions_but_what_no_facet_implements(varia
     missing = {"token": 1, "native": 2}[variant]
     classic = [name for name in linked if "Boost" not in name]
     assert sum(len(PUBLISHED[name]) for name in classic) == 91 - missing
+
+
+@pytest.mark.parametrize(
+    ("variant", "chain_id", "facets", "routed"),
+    [("token", 31337, 15, 103), ("native", 31337, 15, 102), ("token", 42161, 13, 98), ("token", 421614, 13, 98)],
+)
+def test_a_hub_has_as_many_facets_and_selectors_as_published(
+    variant: Variant, chain_id: int, facets: int, routed: int
+) -> None:
+    """Receive and fallback have a selector each; there is no Boost on Arbitrum."""
+    linked = (*DIAMOND_FACETS, *hub_facets(variant, chain_id))
+    assert len(linked) == facets
+    assert len({selector for name in linked for selector in selectors(load(name))}) == routed
+    assert any("Boost" in name for name in linked) == (chain_id == 31337)
 
 
 def test_every_published_event_is_emitted_with_its_topic_and_indexes() -> None:
