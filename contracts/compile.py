@@ -165,10 +165,35 @@ def _try_compile(path: Path) -> Artifact | str:
         return f"{path.relative_to(CONTRACTS)}: {error}"
 
 
+def differs(artifact: Artifact) -> bool:
+    """Whether the artifact on disk is another than this one, or none."""
+    try:
+        on_disk = json.loads((ARTIFACTS / f"{artifact['contractName']}.json").read_bytes())
+    except (OSError, ValueError):
+        return True
+    return bool(on_disk != artifact)
+
+
+def _report_check(fresh: Mapping[str, Artifact], failures: list[str]) -> int:
+    """Say which artifacts are not what was compiled just now; the result is the exit status."""
+    failures = [
+        *failures,
+        *(f"{name}: the artifact is not what the sources compile to" for name in fresh if differs(fresh[name])),
+    ]
+    for failure in failures:
+        print(failure, file=sys.stderr)
+    if not failures:
+        print(f"{len(fresh)} contracts are what their sources compile to")
+    return 1 if failures else 0
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Compile what changed and print the sizes; the result is the exit status."""
     parser = argparse.ArgumentParser(description="Compile the contracts.")
     parser.add_argument("--force", action="store_true", help="compile even what did not change")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail if an artifact is not what is compiled"
+    )
     parser.add_argument("names", nargs="*", help="only these contracts (default: all)")
     options = parser.parse_args(arguments)
 
@@ -176,11 +201,11 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown := set(options.names) - set(known):
         raise SystemExit(f"no such contract: {', '.join(sorted(unknown))}")
     wanted = set(options.names) or set(known)
-    stale = {name for name in wanted if options.force or not is_current(name, known[name])}
+    stale = {name for name in wanted if options.force or options.check or not is_current(name, known[name])}
     # A factory is made of its product, which must be at hand when the factory is put together.
     stale |= {EMBEDDED[name] for name in stale if name in EMBEDDED}
     ARTIFACTS.mkdir(parents=True, exist_ok=True)
-    if not options.names:
+    if not options.names and not options.check:
         for path in ARTIFACTS.glob("*.json"):
             if path.stem not in known:
                 path.unlink()
@@ -202,6 +227,8 @@ def main(arguments: list[str] | None = None) -> int:
             fresh[factory] = embed(fresh[factory], fresh[product])
         elif factory in fresh:
             del fresh[factory]
+    if options.check:
+        return _report_check({name: fresh[name] for name in fresh if name in wanted}, failures)
     for name in sorted(fresh):
         if size(fresh[name]) > RUNTIME_LIMIT:
             failures.append(f"{name}: {size(fresh[name])} bytes of runtime code, the limit is {RUNTIME_LIMIT}")

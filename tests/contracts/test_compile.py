@@ -78,6 +78,34 @@ def test_a_change_of_any_source_leads_to_another_artifact(driver: ModuleType, so
     assert artifact(driver, "Counter")["bytecode"] != before["bytecode"]
 
 
+def test_a_check_passes_when_the_artifacts_are_what_the_sources_compile_to(
+    driver: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    driver.main([])
+    capsys.readouterr()
+    assert driver.main(["--check"]) == 0
+    assert capsys.readouterr().out == "1 contracts are what their sources compile to\n"
+
+
+def test_a_check_names_the_artifact_that_somebody_changed_and_leaves_it_so(
+    driver: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    driver.main([])
+    path = driver.ARTIFACTS / "Counter.json"
+    # Sources and compiler are what the artifact says, its code is not.
+    changed = artifact(driver, "Counter")
+    changed["bytecode"] = str(changed["bytecode"])[:-2] + "00"
+    path.write_text(json.dumps(changed))
+    before = path.read_bytes()
+    assert driver.main([]) == 0
+    assert driver.main(["--check"]) == 1
+    assert "Counter: the artifact is not what the sources compile to" in capsys.readouterr().err
+    assert path.read_bytes() == before
+    path.unlink()
+    assert driver.main(["--check"]) == 1
+    assert not path.exists()
+
+
 def test_the_artifact_of_a_contract_that_is_gone_goes_too(driver: ModuleType) -> None:
     driver.main([])
     (driver.CONTRACTS / "hub" / "Counter.vy").rename(driver.CONTRACTS / "hub" / "Meter.vy")

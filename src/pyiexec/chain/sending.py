@@ -24,12 +24,13 @@ Progress = Callable[[str, int, int], None]
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One transaction: a call of `to`, or the creation of a contract; `title` completes “could not …”."""
+    """One transaction: a call of `to`, or the creation of a contract; `title` completes “could not …”, `value` is wei."""
 
     to: Address | None
     data: bytes
     gas: int = 600_000
     title: str = "make a call"
+    value: int = 0
 
 
 async def send_all(
@@ -69,6 +70,7 @@ async def send_all(
             gas=call.gas,
             to=call.to,
             data=call.data,
+            value=call.value,
         )
         raw = signer.sign_transaction(transaction)
         hashes.append(transaction_hash(raw))
@@ -101,7 +103,7 @@ async def _receipts(
 
 async def _reason(rpc: JsonRpc, sender: Address, call: Call, receipt: dict[str, Any]) -> str:
     """Why a call reverted, from running it again on the state before it."""
-    transaction = {"from": sender, "data": to_hex(call.data), "gas": hex(call.gas)}
+    transaction = {"from": sender, "data": to_hex(call.data), "gas": hex(call.gas), "value": hex(call.value)}
     if call.to:
         transaction["to"] = call.to
     try:

@@ -48,15 +48,9 @@ network_option = click.option(
 )
 
 
-def wallet_options(function: Function) -> Function:
-    """`--as`, `--wallet`, `--keystore`, `--password-file`: who acts."""
+def key_options(function: Function) -> Function:
+    """`--wallet`, `--keystore`, `--password-file`: whose key signs."""
     options = [
-        click.option(
-            "--as",
-            "role",
-            metavar="ROLE",
-            help="Act as a test account of a local network: requester, app-provider, pool-manager, worker-1 ...",
-        ),
         click.option("--wallet", metavar="ADDRESS|FILE", help="Keystore file, or the address of one in --keystore."),
         click.option(
             "--keystore",
@@ -70,6 +64,17 @@ def wallet_options(function: Function) -> Function:
         ),
     ]
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), function)
+
+
+def wallet_options(function: Function) -> Function:
+    """`--as`, and the `key_options`: who acts."""
+    role = click.option(
+        "--as",
+        "role",
+        metavar="ROLE",
+        help="Act as a test account of a local network: requester, app-provider, pool-manager, worker-1 ...",
+    )
+    return role(key_options(function))
 
 
 def run_async(function: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
@@ -115,17 +120,25 @@ def open_wallet(
     Raises:
         IexecError: ``WALLET_MISSING``; ``WRONG_PASSWORD``.
     """
+    if role is not None:
+        return _role(profile, role)
+    if wallet is None and keystore is None and profile.name == "local" and "PYIEXEC_PRIVATE_KEY" not in os.environ:
+        return _role(profile, "requester")
+    return open_key(wallet=wallet, keystore=keystore, password_file=password_file)
+
+
+def open_key(*, wallet: str | None, keystore: Path | None, password_file: Path | None) -> Signer:
+    """The account of a keystore file, or of ``PYIEXEC_PRIVATE_KEY`` when no file is named.
+
+    Raises:
+        IexecError: ``WALLET_MISSING``; ``WRONG_PASSWORD``; ``BAD_KEY``.
+    """
+    from pyiexec.chain.keystore import find_keyfile, unlock
     from pyiexec.chain.signer import Signer
     from pyiexec.protocol.errors import IexecError
 
-    if role is not None:
-        return _role(profile, role)
     if wallet is None and "PYIEXEC_PRIVATE_KEY" in os.environ:
         return Signer.from_key(os.environ["PYIEXEC_PRIVATE_KEY"])
-    if wallet is None and keystore is None and profile.name == "local":
-        return _role(profile, "requester")
-    from pyiexec.chain.keystore import find_keyfile, unlock
-
     file = find_keyfile(keystore_directory(keystore), wallet)
     if file is None:
         where = keystore_directory(keystore)

@@ -73,6 +73,7 @@ CATALOGUE: dict[str, Entry] = {
     "CACHE_UNSAFE": Entry("Remove the folder named, or give it to this user alone (chmod 700).", http_status=500),
     "CATEGORY_REFUSED": Entry("Choose a shorter category, or a workerpool that runs longer tasks.", http_status=409),
     "CATEGORY_UNKNOWN": Entry("Choose one of the categories the hub has; they are numbered from 0.", http_status=404),
+    "CHAIN_ID_WRONG": Entry("Name a node of the chain that is meant; see --rpc and --chain-id.", http_status=409),
     "CHAIN_REFUSED": Entry("Read the node's message; the transaction was not accepted.", http_status=502),
     "CHAIN_UNREACHABLE": Entry(
         "Check that the node runs and that its URL is right; `pyiexec status` shows both.", retry=True, http_status=503
@@ -100,10 +101,18 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "DATASET_UNKNOWN": Entry("Check the dataset's address.", http_status=404),
     "DEAL_UNKNOWN": Entry("Check the deal id and the network.", http_status=404),
+    "DEPLOYMENT_CONFLICT": Entry(
+        "Ask for what the chain has, or set a deployment of your own apart with --salt.", http_status=409
+    ),
     "DOWNLOAD_FAILED": Entry(
         "Install npm (Debian: apt install npm) and check that the package registry can be reached.",
         retry=True,
         http_status=502,
+    ),
+    "FACTORY_UNAVAILABLE": Entry(
+        "Have the chain's operator create the deterministic deployment proxy (0x4e59b44847b379578588920cA78FbF26c0B4956C),"
+        " or allow transactions without replay protection.",
+        http_status=409,
     ),
     "FILE_UNUSABLE": Entry("Check the path, the rights on it and the free space."),
     "FINAL_DEADLINE_REACHED": Entry(

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
-from collections.abc import Coroutine, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 import pytest
 
 from pyiexec.chain.abi import Function
-from pyiexec.chain.anvil import MNEMONIC, Anvil
+from pyiexec.chain.anvil import Anvil
 from pyiexec.chain.artifacts import load
 from pyiexec.chain.deployment import (
     DEFAULT_CATEGORIES,
@@ -24,73 +22,40 @@ from pyiexec.chain.deployment import (
     REGISTRIES,
     Manifest,
     Registries,
+    carry_out,
     deploy,
     facet_cuts,
+    hub_facets,
     make_plan,
     selectors,
     short_category,
+    survey,
 )
 from pyiexec.chain.hub import FUNCTIONS, Category
-from pyiexec.chain.mnemonic import derive
 from pyiexec.chain.rpc import JsonRpc
 from pyiexec.chain.signer import Signer
 from pyiexec.protocol.errors import IexecError
-from pyiexec.protocol.primitives import NULL_ADDRESS, Address, to_hex
+from pyiexec.protocol.primitives import NULL_ADDRESS, Address, Bytes32, bytes32, to_hex
 
-T = TypeVar("T")
 FACETS = Function.parse("facets() view returns ((address facet, bytes4[] selectors)[])")
 PREVIOUS = Function.parse("previous() view returns (address)")
 INITIALIZED = Function.parse("initialized() view returns (bool)")
 BASE_URI = Function.parse("baseURI() view returns (string)")
 OWNER = Function.parse("owner() view returns (address)")
-DEPLOYER = derive(MNEMONIC, 0)
+#: Of a deployment beside the one that all tests share.
+ANOTHER: Bytes32 = bytes32(1)
 
 
-class Node:
-    """An anvil, driven synchronously."""
-
-    def __init__(self, runner: asyncio.Runner, rpc: JsonRpc) -> None:
-        self.runner = runner
-        self.rpc = rpc
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self.runner.run(work)
-
-    def ask(self, method: str, *params: Any) -> Any:
-        return self.run(self.rpc.call(method, *params))
-
-    def read(self, address: Address, function: Function, *arguments: Any) -> Any:
-        (value,) = function.decode(self.run(self.rpc.eth_call(address, function.encode(*arguments))))
-        return value
-
-
-@pytest.fixture(scope="module")
-def node() -> Iterator[Node]:
-    with asyncio.Runner() as runner:
-        anvil = runner.run(Anvil().start())
-        rpc = JsonRpc(anvil.url)
-        try:
-            yield Node(runner, rpc)
-        finally:
-            runner.run(rpc.close())
-            runner.run(anvil.stop())
-
-
-@pytest.fixture(scope="module")
-def deployed(node: Node) -> Manifest:
-    return node.run(deploy(node.rpc, DEPLOYER))
-
-
-def test_a_whole_deployment_takes_less_than_a_second(node: Node) -> None:
+def test_a_whole_deployment_takes_less_than_a_second(node: Any, deployer: Signer) -> None:
     load.cache_clear()
     started = time.perf_counter()
-    node.run(deploy(node.rpc, DEPLOYER))
+    node.run(deploy(node.rpc, deployer, salt=ANOTHER))
     assert time.perf_counter() - started < 1.0
 
 
-def test_the_hub_is_configured_with_what_was_deployed(node: Node, deployed: Manifest) -> None:
+def test_the_hub_is_configured_with_what_was_deployed(node: Any, deployed: Manifest, deployer: Signer) -> None:
     told = {name: node.read(deployed.hub, FUNCTIONS[name]) for name in ("token", "owner", "callbackgas", "symbol")}
-    assert told == {"token": deployed.token, "owner": DEPLOYER.address, "callbackgas": 200_000, "symbol": "SRLC"}
+    assert told == {"token": deployed.token, "owner": deployer.address, "callbackgas": 200_000, "symbol": "SRLC"}
     assert deployed.registries == Registries(
         app=node.read(deployed.hub, FUNCTIONS["appregistry"]),
         dataset=node.read(deployed.hub, FUNCTIONS["datasetregistry"]),
@@ -98,10 +63,10 @@ def test_the_hub_is_configured_with_what_was_deployed(node: Node, deployed: Mani
     )
     domain = node.read(deployed.hub, FUNCTIONS["domain"])
     assert domain == ("iExecODB", "5.0.0", 31337, deployed.hub)
-    assert node.read(deployed.token, FUNCTIONS["balanceOf"], DEPLOYER.address) == 87_000_000 * 10**9
+    assert node.read(deployed.token, FUNCTIONS["balanceOf"], deployer.address) == 87_000_000 * 10**9
 
 
-def test_the_categories_are_those_of_the_public_networks_and_a_short_one(node: Node, deployed: Manifest) -> None:
+def test_the_categories_are_those_of_the_public_networks_and_a_short_one(node: Any, deployed: Manifest) -> None:
     count = node.read(deployed.hub, FUNCTIONS["countCategory"])
     stored = [Category(*node.read(deployed.hub, FUNCTIONS["viewCategory"], number)) for number in range(count)]
     assert tuple(stored) == DEFAULT_CATEGORIES
@@ -109,7 +74,7 @@ def test_the_categories_are_those_of_the_public_networks_and_a_short_one(node: N
     assert stored[-1] == short_category(stored[-1].work_clock_time_ref)
 
 
-def test_every_facet_serves_its_functions(node: Node, deployed: Manifest) -> None:
+def test_every_facet_serves_its_functions(node: Any, deployed: Manifest) -> None:
     names = (*DIAMOND_FACETS, *HUB_FACETS)
     addresses = {deployed.contracts[name].address: name for name in names}
     linked = {addresses[facet]: set(found) for facet, found in node.read(deployed.hub, FACETS)}
@@ -117,8 +82,8 @@ def test_every_facet_serves_its_functions(node: Node, deployed: Manifest) -> Non
     assert {RECEIVE, FALLBACK} <= linked["IexecEscrowTokenFacet"]
 
 
-def test_a_hub_for_the_chains_own_coin_has_no_token(node: Node) -> None:
-    manifest = node.run(deploy(node.rpc, DEPLOYER, variant="native"))
+def test_a_hub_for_the_chains_own_coin_has_no_token(node: Any, deployer: Signer) -> None:
+    manifest = node.run(deploy(node.rpc, deployer, variant="native"))
     assert (manifest.variant, manifest.token) == ("native", NULL_ADDRESS)
     assert node.read(manifest.hub, FUNCTIONS["token"]) == NULL_ADDRESS
     assert not {"RLC", "IexecEscrowTokenFacet"} & set(manifest.contracts)
@@ -129,32 +94,34 @@ def test_a_hub_for_the_chains_own_coin_has_no_token(node: Node) -> None:
     assert {RECEIVE, FALLBACK} < escrow
 
 
-def test_every_contract_is_where_the_manifest_says(node: Node, deployed: Manifest) -> None:
+def test_every_contract_is_where_the_manifest_says(node: Any, deployed: Manifest) -> None:
     for name, contract in deployed.contracts.items():
         code = node.ask("eth_getCode", contract.address, "latest")
         # Immutables follow the code.
         assert code.startswith(load(name).deployed_bytecode), name
         assert len(code) > 2, name
-    block = node.ask("eth_getBlockByNumber", hex(deployed.deployed_at), False)
-    receipt = node.ask("eth_getTransactionReceipt", block["transactions"][0])
-    assert receipt["contractAddress"] == deployed.hub.lower()
+    before, after = (node.ask("eth_getCode", deployed.hub, hex(deployed.deployed_at - back)) for back in (1, 0))
+    assert (before, len(after) > 2) == ("0x", True)
 
 
 @pytest.mark.parametrize("kind", REGISTRIES)
-def test_the_registries_are_open_and_owned_by_the_deployer(node: Node, deployed: Manifest, kind: str) -> None:
+def test_the_registries_are_open_and_owned_by_the_deployer(
+    node: Any, deployed: Manifest, kind: str, deployer: Signer
+) -> None:
     registry = getattr(deployed.registries, kind)
     assert node.read(registry, INITIALIZED) is True
     assert node.read(registry, PREVIOUS) == NULL_ADDRESS
-    assert node.read(registry, OWNER) == DEPLOYER.address
+    assert node.read(registry, OWNER) == deployer.address
     assert node.read(registry, BASE_URI) == f"https://nfts-metadata.iex.ec/{kind}/31337/"
 
 
-def test_the_token_of_the_chain_is_used_when_there_is_one(node: Node, deployed: Manifest) -> None:
+def test_the_token_of_the_chain_is_used_when_there_is_one(node: Any, deployed: Manifest, deployer: Signer) -> None:
     second = node.run(
         deploy(
             node.rpc,
-            DEPLOYER,
+            deployer,
             token=deployed.token,
+            salt=ANOTHER,
             registry_base_uri="ipfs://{kind}/",
             categories=[Category("Z", '""', 1)],
         )
@@ -166,61 +133,71 @@ def test_the_token_of_the_chain_is_used_when_there_is_one(node: Node, deployed: 
     assert node.read(second.registries.dataset, BASE_URI) == "ipfs://dataset/"
 
 
-def test_progress_is_told_after_each_transaction(node: Node) -> None:
+def test_progress_is_told_after_each_transaction(node: Any, deployer: Signer) -> None:
     told: list[tuple[str, int, int]] = []
-    node.run(deploy(node.rpc, DEPLOYER, progress=lambda *step: told.append(step)))
+    node.run(deploy(node.rpc, deployer, salt=ANOTHER, progress=lambda *step: told.append(step)))
     total = told[0][2]
     assert [(done, of) for _, done, of in told] == [(number, total) for number in range(1, total + 1)]
-    assert told[0][0] == "create RLC"
+    assert told[-1][0] == "create category XXS"
 
 
-def test_every_transaction_has_gas_to_spare(node: Node) -> None:
-    nonce = int(node.ask("eth_getTransactionCount", DEPLOYER.address, "latest"), 16)
-    plan = make_plan(
-        DEPLOYER.address,
-        nonce,
-        chain_id=31337,
-        token=None,
-        registry_base_uri="https://nfts-metadata.iex.ec/{kind}/{chain_id}/",
-        categories=DEFAULT_CATEGORIES,
-    )
+def gas_used(node: Any, first_block: int) -> list[tuple[int, int]]:
+    """Gas used and gas allowed of every transaction since, in order."""
+    found = []
+    for number in range(first_block, node.run(node.rpc.block_number()) + 1):
+        for transaction in node.ask("eth_getBlockByNumber", hex(number), True)["transactions"]:
+            receipt = node.ask("eth_getTransactionReceipt", transaction["hash"])
+            found.append((int(receipt["gasUsed"], 16), int(transaction["gas"], 16)))
+    return found
+
+
+@pytest.mark.parametrize("estimate", [False, True], ids=["by our own reckoning", "by the node's"])
+@pytest.mark.parametrize("variant", ["token", "native"])
+def test_every_transaction_has_gas_to_spare(node: Any, deployer: Signer, variant: Any, estimate: bool) -> None:
+    salt = bytes32(0x100 + estimate)
+    plan = make_plan(deployer.address, chain_id=31337, variant=variant, salt=salt)
     before = node.run(node.rpc.block_number())
-    node.run(deploy(node.rpc, DEPLOYER))
-    used = {}
-    for number in range(before + 1, node.run(node.rpc.block_number()) + 1):
-        for hash_ in node.ask("eth_getBlockByNumber", hex(number), False)["transactions"]:
-            transaction = node.ask("eth_getTransactionByHash", hash_)
-            receipt = node.ask("eth_getTransactionReceipt", hash_)
-            used[int(transaction["nonce"], 16)] = int(receipt["gasUsed"], 16)
-    # EIP-7825 allows no transaction more than 2**24 gas.
-    limits = {nonce + index: step.gas for index, step in enumerate(plan.steps)}
-    assert used.keys() == limits.keys()
-    for number, limit in limits.items():
-        assert used[number] < 0.95 * limit, plan.steps[number - nonce].title
-        assert limit <= 2**24
+    found = node.run(survey(node.rpc, plan))
+    node.run(carry_out(node.rpc, deployer, found, estimate=estimate))
+    used = gas_used(node, before + 1)
+    assert len(used) == len(found.steps)
+    for (spent, limit), step in zip(used, found.steps, strict=True):
+        # EIP-7825 allows no transaction more than 2**24 gas.
+        assert spent < 0.95 * limit, step.call.title
+        assert limit <= 2**24, step.call.title
 
 
-def test_an_account_without_funds_is_told_at_the_first_step(node: Node) -> None:
+def test_what_a_survey_says_of_gas_is_enough_and_not_much_too_much(node: Any, deployer: Signer) -> None:
+    before = node.run(node.rpc.block_number())
+    found = node.run(survey(node.rpc, make_plan(deployer.address, chain_id=31337, salt=ANOTHER)))
+    node.run(carry_out(node.rpc, deployer, found))
+    spent = sum(used for used, _ in gas_used(node, before + 1))
+    assert spent < found.gas < 1.7 * spent
+
+
+def test_an_account_without_funds_is_told_before_anything_is_sent(node: Any) -> None:
     poor = Signer.from_key(b"\x07" * 32)
+    node.ask("anvil_setBalance", poor.address, hex(10**15))
     with pytest.raises(IexecError) as failure:
         node.run(deploy(node.rpc, poor))
-    assert failure.value.code == "CHAIN_REFUSED"
-    assert failure.value.what.startswith("could not create RLC")
+    assert failure.value.code == "INSUFFICIENT_FUNDS"
+    assert poor.address in failure.value.what
+    assert node.sent_by(poor.address) == 0
 
 
-def test_a_step_that_reverts_is_named(node: Node) -> None:
+def test_a_step_that_reverts_is_named(node: Any, deployer: Signer) -> None:
     with pytest.raises(IexecError) as failure:
-        node.run(deploy(node.rpc, DEPLOYER, categories=[Category("long", "d" * 10_000, 1)]))
+        node.run(deploy(node.rpc, deployer, salt=ANOTHER, categories=[Category("long", "d" * 10_000, 1)]))
     assert failure.value.code == "TRANSACTION_REVERTED"
     assert failure.value.what.startswith("could not create category long")
 
 
-def test_transactions_that_are_not_mined_are_given_up(node: Node) -> None:
+def test_transactions_that_are_not_mined_are_given_up(node: Any, deployer: Signer) -> None:
     async def on_a_chain_that_does_not_mine() -> None:
         async with Anvil() as anvil, JsonRpc(anvil.url) as rpc:
             await rpc.call("evm_setAutomine", False)
             await rpc.call("evm_setIntervalMining", 3600)
-            await deploy(rpc, DEPLOYER, timeout=0.2)
+            await deploy(rpc, deployer, timeout=0.2)
 
     with pytest.raises(IexecError) as failure:
         node.run(on_a_chain_that_does_not_mine())
@@ -249,8 +226,8 @@ def test_a_file_that_is_no_manifest_is_refused(tmp_path: Path, content: bytes | 
     assert failure.value.code == "NETWORK_UNKNOWN"
 
 
-def test_a_selector_of_two_facets_goes_to_the_first() -> None:
-    address = DEPLOYER.address
+def test_a_selector_of_two_facets_goes_to_the_first(deployer: Signer) -> None:
+    address = deployer.address
     first, second = facet_cuts([("OwnershipFacet", address), ("OwnershipFacet", address)])
     assert len(first[2]) == 2
     assert second[2] == []
@@ -259,3 +236,31 @@ def test_a_selector_of_two_facets_goes_to_the_first() -> None:
 def test_selectors_of_tuples_are_those_of_the_protocol() -> None:
     found = {to_hex(selector) for selector in selectors(load("IexecPoco1Facet"))}
     assert "0x156194d4" in found
+
+
+def test_chains_of_iexec_get_a_hub_without_boost() -> None:
+    assert {name for name in hub_facets("token", 1) if "Boost" in name} == {
+        "IexecPocoBoostFacet",
+        "IexecPocoBoostAccessorsFacet",
+    }
+    for chain_id in (42161, 421614):
+        assert [name for name in HUB_FACETS if name not in hub_facets("token", chain_id)] == [
+            "IexecPocoBoostFacet",
+            "IexecPocoBoostAccessorsFacet",
+        ]
+    assert "IexecEscrowNativeFacet" in hub_facets("native", 1)
+    assert "IexecEscrowTokenFacet" not in hub_facets("native", 1)
+
+
+def test_a_token_that_is_not_there_is_refused(node: Any, deployer: Signer) -> None:
+    nowhere = Address("0x000000000000000000000000000000000000dEaD")
+    with pytest.raises(IexecError) as failure:
+        node.run(deploy(node.rpc, deployer, salt=ANOTHER, token=nowhere))
+    assert failure.value.code == "BAD_REQUEST"
+    assert nowhere in failure.value.what
+
+
+def test_a_native_hub_takes_no_token(deployed: Manifest, node: Any, deployer: Signer) -> None:
+    with pytest.raises(IexecError) as failure:
+        node.run(deploy(node.rpc, deployer, variant="native", token=deployed.token))
+    assert failure.value.code == "BAD_REQUEST"
