@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pyiexec.chain import token
+from pyiexec.chain.abi import Function
 from pyiexec.chain.calls import match_orders
 from pyiexec.chain.hub import FUNCTIONS
 from pyiexec.protocol.orders import NO_DATASET
@@ -79,6 +80,66 @@ def test_a_thousand_deposits_fit_one_call(rich: Any) -> None:
     receipt = rich.send("depositForArray", [1] * 1000, [rich.stranger] * 1000, sender=rich.admin, gas=29_900_000)
     assert rich.account(rich.stranger) == (1000, 0)
     assert receipt.gas < 25_000_000
+
+
+@pytest.mark.parametrize("count", [1024, 1025])
+def test_deposits_for_several_are_1024_at_most(rich: Any, reverted: Any, count: int) -> None:
+    arguments = [0] * count, [rich.stranger] * count
+    if count > 1024:
+        with pytest.raises(reverted) as caught:
+            rich.send("depositForArray", *arguments, sender=rich.admin, gas=29_900_000)
+        assert caught.value.data == b""
+    else:
+        receipt = rich.send("depositForArray", *arguments, sender=rich.admin, gas=29_900_000)
+        assert len(receipt.raw["logs"]) == 2 * count
+
+
+def words(*values: int) -> bytes:
+    """Call data of depositForArray in its own words."""
+    return FUNCTIONS["depositForArray"].selector + b"".join(value.to_bytes(32, "big") for value in values)
+
+
+def test_arrays_are_found_wherever_call_data_has_them(rich: Any) -> None:
+    """Encoders are free in order and gaps: ABI specification, use of dynamic types."""
+    first, second = int(rich.stranger, 16), int(rich.broker, 16)
+    for data in (
+        words(0x40, 0xA0, 2, 5, 6, 2, first, second),
+        words(0xA0, 0x40, 2, first, second, 2, 5, 6),
+        words(0x80, 0xE0, 99, 99, 2, 5, 6, 2, first, second, 99),
+        words(0x40, 0xA0, 2, 5, 6, 2, first, second) + b"more",
+    ):
+        before = rich.account(rich.stranger)[0], rich.account(rich.broker)[0]
+        rich.chain.send(rich.hub, data, rich.admin)
+        after = rich.account(rich.stranger)[0], rich.account(rich.broker)[0]
+        assert after == (before[0] + 5, before[1] + 6)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        words(0x40, 0x80, 1, 5, 1, 1 << 160 | 7),
+        words(0x40, 0x80, 1, 5, 1, 1 << 255 | 7),
+        words(2**256 - 1, 0x40, 1, 5),
+        words(0x40, 2**256 - 4, 1, 5),
+        words(2**256 - 36, 2**256 - 36, 0, 0),
+        words(2**255, 2**255, 0, 0),
+        words(0x40, 0x60, 2**256 - 1, 2**256 - 1),
+        words(0x40, 0x40, 2, 5),
+        words(0x40),
+        words(),
+    ],
+)
+def test_arrays_that_no_encoder_makes_are_refused(rich: Any, reverted: Any, data: bytes) -> None:
+    with pytest.raises(reverted) as caught:
+        rich.chain.send(rich.hub, data, rich.admin)
+    assert caught.value.data == b""
+
+
+def test_deposits_for_several_answer_true_and_refuse_value(rich: Any, reverted: Any) -> None:
+    assert rich.view("depositForArray", [1], [rich.stranger], sender=rich.admin) is True
+    with pytest.raises(reverted) as caught:
+        rich.send("depositForArray", [1], [rich.stranger], sender=rich.admin, value=1)
+    assert caught.value.data == b""
 
 
 @pytest.mark.parametrize("amount", [100, 0])
@@ -196,6 +257,14 @@ def test_a_spender_is_told_of_its_approval_and_may_decline(market: Any, mock: An
     assert caught.value.data == b""
 
 
+def test_a_spender_is_told_4096_bytes_at_most(market: Any, mock: Any, reverted: Any) -> None:
+    spender = mock("Actor")
+    market.send("approveAndCall", spender, 5, b"d" * 4096, sender=market.requester)
+    with pytest.raises(reverted) as caught:
+        market.send("approveAndCall", spender, 5, b"d" * 4097, sender=market.requester)
+    assert caught.value.data == b""
+
+
 def test_fixed_24_nothing_is_sent_to_or_minted_for_the_hub_itself(rich: Any, reverted: Any) -> None:
     with pytest.raises(reverted, match=r"^ERC20: transfer to the hub$"):
         rich.send("transfer", rich.hub, 1, sender=rich.requester)
@@ -223,6 +292,14 @@ def buyer(market: Any) -> str:
 def test_approve_and_call_of_the_token_deposits(market: Any, buyer: str, amount: int) -> None:
     approve_and_call(market, amount, b"", buyer)
     assert market.account(buyer) == (amount, 0)
+
+
+def test_the_data_of_an_approval_has_10240_bytes_at_most(market: Any, buyer: str, reverted: Any) -> None:
+    unsupported = Function.parse("UnsupportedOperation(bytes4 selector)").encode(b"aaaa")
+    for size, refusal in ((10_240, unsupported), (10_241, b"")):
+        with pytest.raises(reverted) as caught:
+            approve_and_call(market, 0, b"a" * size, buyer)
+        assert caught.value.data == refusal
 
 
 @pytest.mark.parametrize("with_dataset", [True, False])
