@@ -132,6 +132,9 @@ def test_the_abi_is_that_of_the_published_package_but_for_what_changed_since(fol
     if name.startswith("IexecEscrow"):
         # In 6.1 a facet of its own.
         theirs |= {named(entry) for entry in reference.artifact(reference_folder(), "IexecERC20Facet")["abi"]}
+    if name == "IexecLibOrders_v5":
+        # For linked Solidity alone.
+        theirs = {entry for entry in theirs if not entry.startswith("function hash(")}
     if name.endswith("Registry"):
         errors = {entry for entry in ours if entry.startswith("error ")}
         assert len(errors) == REGISTRY_ERRORS

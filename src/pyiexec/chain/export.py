@@ -36,6 +36,7 @@ CONTRACTS = (
     "IexecConfigurationFacet",
     "IexecEscrowNativeFacet",
     "IexecEscrowTokenFacet",
+    "IexecLibOrders_v5",
     "IexecOrderManagementFacet",
     "IexecPoco1Facet",
     "IexecPoco2Facet",
