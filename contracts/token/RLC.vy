@@ -23,10 +23,6 @@ event Approval:
     value: uint256
 
 
-interface ApprovalReceiver:
-    def receiveApproval(sender: address, amount: uint256, token: address, extraData: Bytes[MAX_EXTRA_DATA]) -> bool: nonpayable
-
-
 name: public(constant(String[20])) = "iEx.ec Network Token"
 symbol: public(constant(String[3])) = "RLC"
 decimals: public(constant(uint8)) = 9
@@ -91,8 +87,19 @@ def approve(_spender: address, _value: uint256) -> bool:
 def approveAndCall(_spender: address, _value: uint256, _extraData: Bytes[MAX_EXTRA_DATA]) -> bool:
     """
     @notice Approve and let the spender act on it in the same transaction.
-    @dev The spender's refusal is its revert, which is passed on; the boolean it returns is not looked at.
+    @dev The spender's refusal is its revert, which is passed on; what it returns is not looked at. It is called with the data
+         it has to get: an interface's call would be as long as the longest.
     """
     self._allow(msg.sender, _spender, _value)
-    extcall ApprovalReceiver(_spender).receiveApproval(msg.sender, _value, self, _extraData)
+    assert _spender.is_contract
+    raw_call(
+        _spender,
+        abi_encode(
+            msg.sender,
+            _value,
+            self,
+            _extraData,
+            method_id=method_id("receiveApproval(address,uint256,address,bytes)"),
+        ),
+    )
     return True

@@ -10,7 +10,7 @@ import pytest
 
 from pyiexec.chain.abi import Event, Function
 from pyiexec.chain.token import APPROVAL, FUNCTIONS, TRANSFER
-from pyiexec.protocol.primitives import NULL_ADDRESS, Address, checksum, to_bytes
+from pyiexec.protocol.primitives import NULL_ADDRESS, Address, checksum, to_bytes, to_hex
 
 SUPPLY = 87_000_000 * 10**9
 GOT_APPROVAL = Event.parse("GotApproval(address sender, uint256 amount, address token, bytes extraData)")
@@ -107,6 +107,16 @@ def test_approve_and_call_lets_the_spender_act_at_once(chain: Any, token: Addres
     assert GOT_APPROVAL.decode(logs[2]) == {"sender": owner, "amount": 5, "token": token, "extraData": data}
     assert balance(chain, token, contract) == 5
     assert chain.call(token, FUNCTIONS["allowance"], owner, contract) == 0
+
+
+@pytest.mark.parametrize("size", [0, 1, 32, 4000])
+def test_the_spender_is_called_with_its_data_and_nothing_behind_it(chain: Any, token: Address, size: int) -> None:
+    """A hub passes all call data on to a facet, and pays for each word of it."""
+    owner, contract, data = chain.accounts[0], spender(chain), b"d" * size
+    call = {"from": owner, "to": token, "data": to_hex(FUNCTIONS["approveAndCall"].encode(contract, 5, data))}
+    (told, *_) = chain.ask("debug_traceCall", call, "latest", {"tracer": "callTracer"})["calls"]
+    receive = Function.parse("receiveApproval(address sender, uint256 amount, address token, bytes data)")
+    assert told["input"] == to_hex(receive.encode(owner, 5, token, data))
 
 
 def test_a_spender_that_refuses_undoes_the_approval(chain: Any, token: Address, reverted: Any) -> None:
