@@ -41,8 +41,9 @@ class Stage:
     market: Any
     actor: Any
     deal: str
-    #: finalizing it calls the actor back
+    #: of another deal: finalizing it calls the actor back
     ending: str
+    #: of the deal, in this order
     active: str
     revealing: str
     revealed: str
@@ -79,7 +80,7 @@ def set_the_stage(market: Any, actor: Any) -> Stage:
 
     def orders(**fields: Any) -> tuple[Any, Any, Any, Any]:
         request = market.request_order(
-            app=app, dataset=NULL_ADDRESS, datasetmaxprice=0, requester=me, callback=me, sign="0x01", **fields
+            app=app, dataset=NULL_ADDRESS, datasetmaxprice=0, requester=me, sign="0x01", **fields
         )
         pool_order = market.workerpool_order(workerpool=pool, sign="0x01", category=request.category)
         return market.app_order(app=app, sign="0x01"), NO_DATASET, pool_order, request
@@ -89,9 +90,11 @@ def set_the_stage(market: Any, actor: Any) -> Stage:
         market.chain.send(market.hub, match_orders(*four), market.stranger)
         return ids.deal_id(market.hash(four[3]), 0)
 
+    calling = matched(callback=me)
     deal = matched(volume=8)
-    stage = Stage(market, actor, deal, *[ids.task_id(deal, i) for i in range(5)], "", "", orders(volume=2))
-    market.send("initializeArray", [deal] * 5, list(range(5)), sender=market.stranger)
+    ending, others = ids.task_id(calling, 0), [ids.task_id(deal, i) for i in range(4)]
+    stage = Stage(market, actor, deal, ending, *others, "", "", orders(volume=2))
+    market.send("initializeArray", [calling, *[deal] * 4], [0, *range(4)], sender=market.stranger)
     for task in (stage.ending, stage.revealing, stage.revealed, stage.reopenable):
         actor.does("contribute", *stage.contribution(task))
     for task in (stage.ending, stage.revealed):
@@ -234,22 +237,37 @@ def test_a_callback_can_do_nothing_it_could_not_do_right_after(market: Any, acto
         chain.ask("evm_revert", start)
 
 
-def test_callbacks_within_callbacks_settle_every_task_once(market: Any, actor: Any) -> None:
-    """The actor finalizes one task from the callback of another, and so on; each pays once."""
+def test_tasks_ended_from_a_callback_are_settled_once_each(market: Any, actor: Any) -> None:
     stage = set_the_stage(market, actor)
     actor.does("reveal", stage.revealing, DIGEST)
     before = market.account(actor.address)
-    for task in (stage.revealing, stage.revealed, stage.ending):
+    for task in (stage.revealing, stage.revealed, stage.ending, stage.revealed):
         actor.plan(market.hub, FUNCTIONS["finalize"].encode(task, b"link", b"data"))
     actor.arm()
     actor.does("finalize", stage.ending, b"link", b"data")
-    assert [actor.outcome(step) for step in range(3)] == [True, True, False]
-    assert actor.number("calls()") == 3
+    assert [actor.outcome(step) for step in range(4)] == [True, True, False, False]
     free, frozen = market.account(actor.address)
     # it pays itself: three tasks' prices and stakes come free again
     per_task = 1_000 + 10**9 + 3 * 10**8 + 3 * 10**8
     assert (free - before[0], before[1] - frozen) == (3 * per_task, 3 * per_task)
     assert market.conserved(actor.address)
+
+
+def test_a_callback_ends_no_task_that_has_a_callback_of_its_own(market: Any, actor: Any) -> None:
+    """The inner one would have to be offered more gas than the outer one has left of the same allowance."""
+    tasks = [market.started(callback=actor.address) for _ in range(2)]
+    market.send("setCallbackGas", PLENTY, sender=market.admin)
+    leave = market.authorization(actor.address, tasks[1], by=market.scheduler)
+    inner = (tasks[1], DIGEST, b"", b"data", NULL_ADDRESS, b"", leave)
+    actor.plan(market.hub, FUNCTIONS["contributeAndFinalize"].encode(*inner))
+    actor.arm()
+    worker = market.workers[0]
+    market.contribute_and_finalize(tasks[0], worker, callback=b"data", gas=28_000_000)
+    assert actor.outcome() is False
+    assert [market.task(task).status for task in tasks] == [3, 1]
+    actor.arm(False)
+    actor.does("contributeAndFinalize", *inner)
+    assert [market.task(task).status for task in tasks] == [3, 3]
 
 
 # --- tokens with hooks ------------------------------------------------------------------------------------------------
