@@ -23,7 +23,7 @@ PROXY_CODE = bytes.fromhex(
     "fd5b8082525050506014600cf3"
 )
 #: The account that creates it, by this transaction, once it has what that may cost.
-PROXY_CREATOR = Address("0x3fAB184622Dc19b6109349B94811493BF9f0Fbe0")
+PROXY_CREATOR = Address("0x3fAB184622Dc19b6109349B94811493BF2a45362")
 PROXY_COST = 100_000 * 100 * 10**9
 PROXY_TRANSACTION = bytes.fromhex(
     "f8a58085174876e800830186a08080b853604580600e600039806000f350fe7fffffffffffffffffffffffffffffffffffffffffffffffff"

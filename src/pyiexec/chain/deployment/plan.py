@@ -157,12 +157,12 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     """What of a plan a chain has.
 
     Attributes:
-        codes: runtime code of the parts that stand, by name.
+        standing: names of the parts that stand.
         hub: None while there is none.
         registries: those that stand, by kind.
     """
 
-    codes: Mapping[str, bytes]
+    standing: frozenset[str]
     hub: HubSettings | None = None
     registries: Mapping[str, RegistrySettings] = {}
 
@@ -259,6 +259,20 @@ def make_plan(
     )
 
 
+def check_codes(plan: Plan, codes: Mapping[str, bytes]) -> None:
+    """Refuse to build upon anything but the parts of the plan.
+
+    Args:
+        codes: runtime code that stands at the addresses of parts, by their names.
+
+    Raises:
+        IexecError: ``DEPLOYMENT_CONFLICT``.
+    """
+    for name, code in codes.items():
+        if not is_code_of(name, plan.parts[name].address, code):
+            raise _conflict(f"something else than {name} stands at {plan.parts[name].address}")
+
+
 def missing_steps(plan: Plan, found: Found) -> list[Step]:
     """What is left to send, in order.
 
@@ -266,10 +280,7 @@ def missing_steps(plan: Plan, found: Found) -> list[Step]:
         IexecError: ``DEPLOYMENT_CONFLICT`` when what is on chain is not what was planned, and sending more would not
             make it so; ``NOT_OWNER`` when it is somebody else's to complete.
     """
-    for name, code in found.codes.items():
-        if not is_code_of(name, plan.parts[name].address, code):
-            raise _conflict(f"something else than {name} stands at {plan.parts[name].address}")
-    steps = [part.creation for name, part in plan.parts.items() if name not in found.codes]
+    steps = [part.creation for name, part in plan.parts.items() if name not in found.standing]
     for kind in REGISTRIES:
         steps += _registry_steps(plan, kind, found.registries.get(kind))
     steps += _hub_steps(plan, found.hub)

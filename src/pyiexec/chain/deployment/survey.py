@@ -15,6 +15,7 @@ from pyiexec.chain.deployment.plan import (
     Plan,
     RegistrySettings,
     Step,
+    check_codes,
     missing_steps,
 )
 from pyiexec.chain.hub import Hub
@@ -66,8 +67,9 @@ async def survey(rpc: JsonRpc, plan: Plan) -> Survey:
     """Look at the chain.
 
     Raises:
-        IexecError: ``DEPLOYMENT_CONFLICT``, ``NOT_OWNER``: see `missing_steps`; ``CHAIN_ID_WRONG`` when the node is one
-            of another chain; ``BAD_REQUEST`` when nothing stands at the token's address.
+        IexecError: ``DEPLOYMENT_CONFLICT``, ``NOT_OWNER``: see `check_codes` and `missing_steps`;
+            ``CHAIN_ID_WRONG`` for a node of another chain; ``BAD_REQUEST`` when nothing stands at the token's address;
+            ``FACTORY_UNAVAILABLE`` when something else stands at the deployment proxy's.
     """
     chain, block, balance, proxy, coin, *codes = await rpc.batch(
         [
@@ -86,7 +88,8 @@ async def survey(rpc: JsonRpc, plan: Plan) -> Survey:
     if plan.variant == "token" and "RLC" not in plan.parts and coin == "0x":
         raise IexecError("BAD_REQUEST", f"there is no token at {plan.token}", remedy="Check the token's address.")
     standing = {name: to_bytes(code) for name, code in zip(plan.parts, codes, strict=True) if code != "0x"}
-    found = await _settings(rpc, plan, standing)
+    check_codes(plan, standing)
+    found = await _settings(rpc, plan, frozenset(standing))
     return Survey(
         plan=plan,
         steps=missing_steps(plan, found),
@@ -96,7 +99,7 @@ async def survey(rpc: JsonRpc, plan: Plan) -> Survey:
     )
 
 
-async def _settings(rpc: JsonRpc, plan: Plan, standing: dict[str, bytes]) -> Found:
+async def _settings(rpc: JsonRpc, plan: Plan, standing: frozenset[str]) -> Found:
     """What the contracts that stand were told."""
     registries = {
         kind: await registry_settings(rpc, address)
@@ -104,7 +107,7 @@ async def _settings(rpc: JsonRpc, plan: Plan, standing: dict[str, bytes]) -> Fou
         if REGISTRIES[kind] in standing
     }
     hub = await hub_settings(rpc, plan.hub) if "Diamond" in standing else None
-    return Found(codes=standing, hub=hub, registries=registries)
+    return Found(standing=standing, hub=hub, registries=registries)
 
 
 async def hub_settings(rpc: JsonRpc, address: Address) -> HubSettings:
