@@ -48,7 +48,9 @@ class Node:
         """A transaction in the name of anybody, mined and successful."""
         self.ask("anvil_impersonateAccount", sender)
         hash_ = self.ask("eth_sendTransaction", {"from": sender, "to": to, "data": to_hex(data), "gas": hex(5_000_000)})
-        assert int(self.ask("eth_getTransactionReceipt", hash_)["status"], 16) == 1
+        while (receipt := self.ask("eth_getTransactionReceipt", hash_)) is None:
+            self.ask("evm_mine")
+        assert int(receipt["status"], 16) == 1
 
 
 @pytest.fixture(scope="session")
