@@ -52,6 +52,8 @@ def signature_of(entry: dict[str, Any]) -> str:
 
 PUBLISHED = published_functions()
 CONTRACTS = ["Diamond", "DiamondInit", *PUBLISHED]
+#: Of no use to the hub, which computes hashes itself.
+LIBRARY = "IexecLibOrders_v5"
 
 
 @pytest.mark.parametrize("facet", PUBLISHED)
@@ -113,11 +115,11 @@ def test_a_contract_fits_the_limit_of_code(name: str) -> None:
 
 
 def test_every_contract_agrees_on_the_storage(layouts: Any, layout: Any) -> None:
-    assert set(layouts) == set(CONTRACTS)
+    assert set(layouts) == {*CONTRACTS, LIBRARY}
     transient = layouts["Diamond"]["transient_storage_layout"]["store"]
     for name, found in layouts.items():
-        assert found["storage_layout"] == {"store": layout}, name
-        assert found["transient_storage_layout"].get("store") == transient, name
+        assert found["storage_layout"] == ({} if name == LIBRARY else {"store": layout}), name
+        assert found["transient_storage_layout"].get("store") == (None if name == LIBRARY else transient), name
         assert not found.get("code_layout"), f"{name} has immutables"
 
 
