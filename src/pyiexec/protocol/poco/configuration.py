@@ -49,6 +49,10 @@ class Configuration(Store):
         self.settings["workerpools"] = workerpools
 
     @transaction
+    def update_domain_separator(self) -> None:
+        """Nothing to do: the separator is always that of the chain."""
+
+    @transaction
     def import_score(self, worker: Address) -> None:
         """Take over a worker's score from a hub of old, once; it never sinks by that."""
         if self.scores_imported.get(worker, False):

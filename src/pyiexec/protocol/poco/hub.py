@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from pyiexec.protocol.poco.boost import Boost
 from pyiexec.protocol.poco.escrow import Escrow
+from pyiexec.protocol.poco.relay import Relay
 
 
-class Hub(Escrow, Boost):
+class Hub(Escrow, Boost, Relay):
     """The hub in token mode, PoCo 6.2 as this project builds it.
 
     Amounts are nRLC, times seconds of chain time. Methods have the names of the contract's functions in Python's
