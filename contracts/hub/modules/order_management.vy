@@ -44,6 +44,13 @@ CLOSE: constant(uint8) = 1
 
 
 @internal
+@pure
+def _require_operation(operation: uint8):
+    """@notice What no client means is refused before anything else is looked at, as if it could not be read."""
+    assert operation <= CLOSE
+
+
+@internal
 @view
 def _resource_owner(registry: address, resource: address) -> address:
     """
@@ -69,7 +76,6 @@ def _manage(
     @return The order's hash.
     @custom:reverts `invalid-sender-or-signature`, `invalid-signature-format`.
     """
-    assert operation <= CLOSE
     separator: bytes32 = orders._domain_separator()
     if msg.sender != manager:
         digest: bytes32 = orders._typed(
@@ -88,6 +94,7 @@ def _manage(
 @external
 def manageAppOrder(_apporderoperation: orders.AppOrderOperation):
     """@notice Sign (0) or close (1) an app order."""
+    self._require_operation(_apporderoperation.operation)
     order_hash: bytes32 = self._manage(
         self._resource_owner(store.app_registry, _apporderoperation.order.app),
         _apporderoperation.order.volume,
@@ -105,6 +112,7 @@ def manageAppOrder(_apporderoperation: orders.AppOrderOperation):
 @external
 def manageDatasetOrder(_datasetorderoperation: orders.DatasetOrderOperation):
     """@notice Sign (0) or close (1) a dataset order."""
+    self._require_operation(_datasetorderoperation.operation)
     order_hash: bytes32 = self._manage(
         self._resource_owner(store.dataset_registry, _datasetorderoperation.order.dataset),
         _datasetorderoperation.order.volume,
@@ -122,6 +130,7 @@ def manageDatasetOrder(_datasetorderoperation: orders.DatasetOrderOperation):
 @external
 def manageWorkerpoolOrder(_workerpoolorderoperation: orders.WorkerpoolOrderOperation):
     """@notice Sign (0) or close (1) a workerpool order."""
+    self._require_operation(_workerpoolorderoperation.operation)
     order_hash: bytes32 = self._manage(
         self._resource_owner(store.workerpool_registry, _workerpoolorderoperation.order.workerpool),
         _workerpoolorderoperation.order.volume,
@@ -139,6 +148,7 @@ def manageWorkerpoolOrder(_workerpoolorderoperation: orders.WorkerpoolOrderOpera
 @external
 def manageRequestOrder(_requestorderoperation: orders.RequestOrderOperation):
     """@notice Sign (0) or close (1) a request order."""
+    self._require_operation(_requestorderoperation.operation)
     order_hash: bytes32 = self._manage(
         _requestorderoperation.order.requester,
         _requestorderoperation.order.volume,

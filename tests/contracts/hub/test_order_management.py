@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from pyiexec.chain.calls import manage_order
+from pyiexec.chain.hub import FUNCTIONS
 from pyiexec.protocol.eip712 import operation_hash
-from pyiexec.protocol.orders import OrderOperation, kind_of
+from pyiexec.protocol.orders import OrderOperation, kind_of, order_to_abi
 from pyiexec.protocol.primitives import NULL_ADDRESS, to_bytes
 
 KINDS = [
@@ -106,6 +107,14 @@ def test_closing_an_order_of_any_volume_leaves_nothing(market: Any, reverted: An
     assert market.view("viewConsumed", market.hash(order)) == min(volume, 2**95 - 1)
     with pytest.raises(reverted, match="0x60"):
         market.match(app=order)
+
+
+def test_an_operation_there_is_not_is_refused_before_its_order_is_looked_at(market: Any, reverted: Any) -> None:
+    order = market.app_order(app=market.stranger)
+    data = FUNCTIONS["manageAppOrder"].encode((order_to_abi(order), 2, b""))
+    with pytest.raises(reverted) as caught:
+        market.chain.send(market.hub, data, market.stranger)
+    assert caught.value.data == b""
 
 
 def test_signing_keeps_what_was_consumed(market: Any) -> None:
