@@ -3,8 +3,10 @@
 @title RLC, the token of the marketplace
 @license Apache-2.0
 @notice ERC-20 with nine decimals and a fixed supply, for chains that have no RLC yet: the deployer receives all of it.
-@dev Amounts are nRLC. An amount beyond a balance or an allowance reverts without a reason (checked subtraction), as the
-     RLC in circulation does. The first field of `Transfer` is `from` in the standard's ABI, a word Vyper keeps for itself.
+@dev Amounts are nRLC. An amount beyond a balance or an allowance reverts without a reason (checked subtraction), and the zero
+     address may hold tokens, as with the RLC in circulation. So may it have an owner, which deployment scripts hand over;
+     here the owner has no power at all. The first field of `Transfer` is `from` in the standard's ABI, a word Vyper keeps
+     for itself.
 """
 
 from ethereum.ercs import IERC20
@@ -33,26 +35,34 @@ MAX_EXTRA_DATA: constant(uint256) = 16_384
 
 balanceOf: public(HashMap[address, uint256])
 allowance: public(HashMap[address, HashMap[address, uint256]])
+owner: public(address)
 
 
 @deploy
 def __init__():
+    self.owner = msg.sender
     self.balanceOf[msg.sender] = totalSupply
     log Transfer(sender=empty(address), receiver=msg.sender, value=totalSupply)
 
 
 @internal
 def _move(sender: address, receiver: address, amount: uint256):
-    assert receiver != empty(address), "RLC: transfer to the zero address"
     self.balanceOf[sender] -= amount
     self.balanceOf[receiver] += amount
     log Transfer(sender=sender, receiver=receiver, value=amount)
 
 
 @internal
-def _allow(owner: address, spender: address, amount: uint256):
-    self.allowance[owner][spender] = amount
-    log Approval(owner=owner, spender=spender, value=amount)
+def _allow(holder: address, spender: address, amount: uint256):
+    self.allowance[holder][spender] = amount
+    log Approval(owner=holder, spender=spender, value=amount)
+
+
+@external
+def transferOwnership(newOwner: address):
+    """@notice Name another owner. There is nothing that an owner could do but this."""
+    assert msg.sender == self.owner
+    self.owner = newOwner
 
 
 @external

@@ -78,9 +78,25 @@ def test_an_allowance_beyond_the_balance_does_not_help(chain: Any, token: Addres
         chain.send(token, FUNCTIONS["transferFrom"], poor, rich, 1, sender=rich)
 
 
-def test_nothing_is_lost_to_the_zero_address(chain: Any, token: Address, reverted: Any) -> None:
-    with pytest.raises(reverted):
-        chain.send(token, FUNCTIONS["transfer"], NULL_ADDRESS, 1)
+def test_the_zero_address_may_hold_tokens_as_in_circulation(chain: Any, token: Address) -> None:
+    (log,) = chain.send(token, FUNCTIONS["transfer"], NULL_ADDRESS, 7)["logs"]
+    assert TRANSFER.decode(log) == {"from": chain.accounts[0], "to": NULL_ADDRESS, "value": 7}
+    assert balance(chain, token, NULL_ADDRESS) == 7
+    assert chain.call(token, FUNCTIONS["totalSupply"]) == SUPPLY
+
+
+def test_a_deployment_script_may_hand_over_the_token(chain: Any, token: Address, reverted: Any) -> None:
+    owner, transfer_ownership = (
+        Function.parse("owner() view returns (address)"),
+        Function.parse("transferOwnership(address)"),
+    )
+    first, second = chain.accounts[:2]
+    assert chain.call(token, owner) == first
+    with pytest.raises(reverted) as refusal:
+        chain.send(token, transfer_ownership, second, sender=second)
+    assert refusal.value.data == b""
+    assert chain.send(token, transfer_ownership, second)["logs"] == []
+    assert chain.call(token, owner) == second
 
 
 def test_a_spender_takes_within_its_allowance_which_sinks_silently(chain: Any, token: Address) -> None:

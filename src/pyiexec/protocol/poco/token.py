@@ -9,7 +9,7 @@ from typing import Any
 
 from pyiexec.protocol.poco.refusals import require
 from pyiexec.protocol.poco.world import Contract, World, transaction
-from pyiexec.protocol.primitives import NULL_ADDRESS, Address
+from pyiexec.protocol.primitives import Address
 
 #: All nRLC there are.
 SUPPLY = 87_000_000 * 10**9
@@ -36,7 +36,6 @@ class Token(Contract):
 
     def move(self, sender: Address, receiver: Address, amount: int) -> None:
         """Move `amount` within a call of another contract."""
-        require(receiver != NULL_ADDRESS, "RLC: transfer to the zero address")
         require(self.balance_of(sender) >= amount)
         self.balances[sender] = self.balance_of(sender) - amount
         self.balances[receiver] = self.balance_of(receiver) + amount
