@@ -101,8 +101,9 @@ def test_what_follows_the_arguments_is_ignored(market: Any) -> None:
 def test_a_match_cut_short_anywhere_is_no_match(market: Any, reverted: Any) -> None:
     """What is missing reads as zeros, and whatever zeros make of orders nobody has signed."""
     data = calls.match_orders(*four_orders(market))
-    # the last signature ends with padding, which may be missing
-    for size in [*range(0, len(data) - WORD, 97), len(data) - WORD]:
+    # the last signature ends with padding, which may be missing, and before that with a recovery id that zero may stand for
+    missing = WORD + 8
+    for size in [*range(0, len(data) - missing, 97), len(data) - missing]:
         with pytest.raises(reverted):
             market.chain.call(market.hub, data[:size], sender=market.stranger)
     assert market.chain.call(market.hub, data[: len(data) - 31], sender=market.stranger)
@@ -215,8 +216,8 @@ def test_signatures_cut_short_give_no_leave(market: Any, reverted: Any) -> None:
         calls.contribute(task, hash_, seal, leave, NULL_ADDRESS, b""),
         calls.contribute_and_finalize(task, digest, b"link", leave),
     ):
-        # 65 bytes and 31 of padding
-        for missing in (32, 64, 96, 128):
+        # 65 bytes and 31 of padding; not the recovery id alone, which zero may stand for
+        for missing in (40, 64, 96, 128):
             with pytest.raises(reverted):
                 market.chain.send(market.hub, data[:-missing], worker)
     assert market.task(task).contributors == ()
