@@ -101,7 +101,7 @@ def test_what_follows_the_arguments_is_ignored(market: Any) -> None:
 def test_a_match_cut_short_anywhere_is_no_match(market: Any, reverted: Any) -> None:
     """What is missing reads as zeros, and whatever zeros make of orders nobody has signed."""
     data = calls.match_orders(*four_orders(market))
-    # the last signature ends with padding, which may be missing, and before that with a recovery id that zero may stand for
+    # padding may be missing at the end, and before it a recovery id that zero may stand for
     missing = WORD + 8
     for size in [*range(0, len(data) - missing, 97), len(data) - missing]:
         with pytest.raises(reverted):
