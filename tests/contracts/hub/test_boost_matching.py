@@ -12,6 +12,8 @@ from msgspec.structs import replace
 
 from pyiexec.chain.abi import Function
 from pyiexec.chain.calls import manage_order
+from pyiexec.chain.hub import Hub
+from pyiexec.chain.reading import read_all
 from pyiexec.chain.signer import create2_address
 from pyiexec.protocol import ids
 from pyiexec.protocol.deals import BoostDeal
@@ -201,6 +203,19 @@ def test_a_free_dataset_has_an_owner_all_the_same(market: Any) -> None:
 
 def test_an_unknown_deal_reads_as_nothing(market: Any) -> None:
     assert market.boost_deal("0x" + "ab" * 32) == BoostDeal()
+
+
+def test_the_reader_of_the_hub_tells_the_kinds_apart(market: Any) -> None:
+    boosted, classic = market.match(boost=True), market.match()
+    hub = Hub(market.chain.rpc, market.hub)
+
+    async def found(match: Any) -> tuple[bool, bool]:
+        deal, boost_deal = await read_all(hub.find_deal(match.id), hub.find_boost_deal(match.id))
+        return deal.exists, boost_deal.exists
+
+    assert market.chain.runner.run(found(boosted)) == (False, True)
+    assert market.chain.runner.run(found(classic)) == (True, False)
+    assert market.boost_deal(boosted.id).task_cost == market.deal(classic.id).task_cost == COST
 
 
 def test_match_returns_the_id_of_the_deal(market: Any) -> None:

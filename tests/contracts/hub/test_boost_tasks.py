@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pyiexec.chain.abi import Event, Function
+from pyiexec.chain.calls import claim_boost
 from pyiexec.protocol import ids
 from pyiexec.protocol.primitives import NULL_ADDRESS, NULL_BYTES32, ResultDigest, bytes32, keccak256
 from pyiexec.protocol.tasks import Task, TaskStatus
@@ -46,7 +47,7 @@ def planted(market: Any, code: str) -> str:
 
 
 def claim(market: Any, match: Any, index: int = 0, **options: Any) -> Any:
-    return market.send("claimBoost", match.id, index, sender=market.stranger, **options)
+    return market.chain.send(market.hub, claim_boost(match.id, index), market.stranger, **options)
 
 
 def feed_kitty(market: Any, price: int) -> int:
@@ -489,8 +490,9 @@ def test_a_callback_that_calls_back_finds_the_task_done(market: Any, mock: Any) 
     assert market.conserved()
 
 
-def _least_gas(market: Any, match: Any, reverted: Any) -> int:
-    low, high = 250_000, 1_000_000
+def least_gas(market: Any, match: Any, reverted: Any, allowance: int = ALLOWANCE) -> int:
+    """The smallest limit with which the result can be pushed."""
+    low, high = allowance, 2 * allowance + 1_000_000
     while high - low > 1:
         middle = (low + high) // 2
         snapshot = market.chain.ask("evm_snapshot")
@@ -506,13 +508,26 @@ def _least_gas(market: Any, match: Any, reverted: Any) -> int:
 def test_whoever_pushes_cannot_starve_the_callback(market: Any, reverted: Any) -> None:
     """The least gas that works is what the callee was promised; less is a refusal, not a silent miss."""
     match = market.match(callback=planted(market, BURNER), boost=True)
-    least = _least_gas(market, match, reverted)
+    least = least_gas(market, match, reverted)
     for missing in (1, 500, 5_000, 20_000, 60_000):
         with pytest.raises(reverted, match=r"^PocoBoost: Not enough gas after callback$"):
             market.push(match, market.workers[0], callback=b"data", gas=least - missing)
         assert market.task(match.task()).status is TaskStatus.UNSET
     market.push(match, market.workers[0], callback=b"data", gas=least)
     assert market.task(match.task()).status is TaskStatus.COMPLETED
+
+
+@pytest.mark.parametrize("allowance", [100_000, ALLOWANCE, 3_000_000])
+def test_with_the_least_gas_the_callee_is_offered_all_it_was_promised(
+    market: Any, mock: Any, reverted: Any, allowance: int
+) -> None:
+    market.send("setCallbackGas", allowance, sender=market.admin)
+    consumer = mock("Consumer", 0)
+    match = market.match(callback=consumer, boost=True)
+    least = least_gas(market, match, reverted, allowance)
+    market.push(match, market.workers[0], callback=b"data", gas=least)
+    offered = int.from_bytes(market.chain.call(consumer, Function.parse("gas_offered()").encode()), "big")
+    assert allowance - 5_000 < offered <= allowance
 
 
 # --- what the reference gets wrong ------------------------------------------------------------------------------------
