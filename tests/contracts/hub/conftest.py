@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,42 @@ from vyper.compiler.phases import CompilerData
 from vyper.compiler.settings import OptimizationLevel, Settings, anchor_settings
 
 from pyiexec.chain.abi import Function
-from pyiexec.chain.hub import FUNCTIONS
+from pyiexec.chain.deployment import deploy
+from pyiexec.chain.hub import FUNCTIONS, NATIVE_FUNCTIONS
+from pyiexec.protocol.eip712 import Domain
 from pyiexec.protocol.primitives import Address, bytes32, keccak256
 
 MOCKS = Path(__file__).parent / "mocks"
 SOURCES = Path(__file__).parents[3] / "contracts"
 ACTOR_GAS = 28_000_000
+WEI_PER_NRLC = 10**9
+
+
+@pytest.fixture(scope="session")
+def native_hub(session_market: Any) -> Address:
+    """A second hub, for the chain's own coin."""
+    chain = session_market.chain
+    chain.ask("evm_setAutomine", True)
+    signer = session_market.signers[session_market.admin]
+    manifest = chain.runner.run(deploy(chain.rpc, signer, variant="native"))
+    chain.ask("evm_setAutomine", False)
+    hub: Address = manifest.hub
+    return hub
+
+
+@pytest.fixture
+def native_market(session_market: Any, native_hub: Address) -> Iterator[Any]:
+    """The marketplace of the session, but with the native hub, in which nobody has anything yet; assets are shared."""
+    snapshot = session_market.chain.ask("evm_snapshot")
+    market = copy.copy(session_market)
+    market.hub = native_hub
+    market.domain = Domain(session_market.manifest.chain_id, native_hub)
+    # deposits are value
+    market.fund = lambda account, amount: market.chain.send(
+        native_hub, NATIVE_FUNCTIONS["depositFor"].encode(account), market.admin, value=amount * WEI_PER_NRLC
+    )
+    yield market
+    session_market.chain.ask("evm_revert", snapshot)
 
 
 @pytest.fixture

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from pyiexec.chain.deployment import deploy
 from pyiexec.chain.hub import FUNCTIONS, NATIVE_FUNCTIONS
-from pyiexec.protocol.eip712 import Domain
 from pyiexec.protocol.primitives import Address
 
 #: In wei.
@@ -19,29 +15,11 @@ NRLC = 10**9
 START = 1_000
 
 
-@pytest.fixture(scope="module")
-def native_hub(session_market: Any) -> Address:
-    chain = session_market.chain
-    chain.ask("evm_setAutomine", True)
-    signer = session_market.signers[session_market.admin]
-    manifest = chain.runner.run(deploy(chain.rpc, signer, variant="native"))
-    chain.ask("evm_setAutomine", False)
-    hub: Address = manifest.hub
-    return hub
-
-
 @pytest.fixture
-def market(session_market: Any, native_hub: Address) -> Iterator[Any]:
-    snapshot = session_market.chain.ask("evm_snapshot")
-    market = copy.copy(session_market)
-    market.hub = native_hub
-    market.domain = Domain(session_market.manifest.chain_id, native_hub)
-    # what the hub pays in nRLC comes from deposits of value here
-    market.fund = lambda account, amount=START: market.chain.send(
-        native_hub, NATIVE_FUNCTIONS["depositFor"].encode(account), market.admin, value=amount * NRLC
-    )
-    yield market
-    session_market.chain.ask("evm_revert", snapshot)
+def market(native_market: Any) -> Any:
+    deposit = native_market.fund
+    native_market.fund = lambda account, amount=START: deposit(account, amount)
+    return native_market
 
 
 def moves(me: Address) -> list[tuple[bytes, int]]:

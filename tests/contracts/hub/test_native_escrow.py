@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from pyiexec.chain.abi import Function
 from pyiexec.chain.calls import match_orders
-from pyiexec.chain.deployment import deploy
 from pyiexec.chain.hub import FUNCTIONS, NATIVE_FUNCTIONS
-from pyiexec.chain.signer import Signer
-from pyiexec.protocol.eip712 import Domain
 from pyiexec.protocol.primitives import NULL_ADDRESS, Address
 
 #: In wei.
@@ -64,26 +59,9 @@ def minted(target: Address, amount: int) -> tuple[str, dict[str, Any]]:
     return "Transfer", {"from": NULL_ADDRESS, "to": target, "value": amount}
 
 
-@pytest.fixture(scope="module")
-def native_hub(session_market: Any) -> Address:
-    chain = session_market.chain
-    signer: Signer = session_market.signers[session_market.admin]
-    chain.ask("evm_setAutomine", True)
-    manifest = chain.runner.run(deploy(chain.rpc, signer, variant="native"))
-    chain.ask("evm_setAutomine", False)
-    hub: Address = manifest.hub
-    return hub
-
-
 @pytest.fixture
-def market(session_market: Any, native_hub: Address) -> Iterator[Any]:
-    """The marketplace of the session with the native hub in place of the other; registries and assets are shared."""
-    snapshot = session_market.chain.ask("evm_snapshot")
-    market = copy.copy(session_market)
-    market.hub = native_hub
-    market.domain = Domain(session_market.manifest.chain_id, native_hub)
-    yield market
-    session_market.chain.ask("evm_revert", snapshot)
+def market(native_market: Any) -> Any:
+    return native_market
 
 
 @pytest.fixture
