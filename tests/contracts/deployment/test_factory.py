@@ -19,6 +19,7 @@ from pyiexec.protocol.primitives import Address, keccak256
 
 SALT, NO_SALT = b"\x07" * 32, bytes(32)
 PREDICT = Function.parse("predict(address creator, bytes32 salt, bytes32 code_hash) view returns (address)")
+SET_NAME = Function.parse("setName(address _ens, string _name)")
 STRANGER = derive(MNEMONIC, 9)
 SUPPLY = 87_000_000 * 10**9
 
@@ -70,10 +71,11 @@ def test_a_creation_whose_call_fails_leaves_nothing(node: Any, factory: Address,
     with pytest.raises(IexecError) as failure:
         node.run(node.rpc.eth_call(factory, made.data, sender=deployer.address))
     assert failure.value.code == "CONTRACT_REVERTED"
-    made = create(factory, deployer.address, SALT, load("RLC").initcode, transfer(Address("0x" + 40 * "0"), 1))
+    named = SET_NAME.encode(factory, "apps.eth")
+    made = create(factory, deployer.address, SALT, load("AppRegistry").initcode, named)
     with pytest.raises(IexecError) as failure:
         node.run(node.rpc.eth_call(factory, made.data, sender=deployer.address))
-    assert "RLC: transfer to the zero address" in failure.value.what
+    assert "Operation not supported on this chain" in failure.value.what
 
 
 def test_a_constructor_that_fails_is_no_creation(node: Any, factory: Address, deployer: Signer) -> None:
