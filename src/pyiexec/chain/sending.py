@@ -24,7 +24,12 @@ Progress = Callable[[str, int, int], None]
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One transaction: a call of `to`, or the creation of a contract; `title` completes “could not …”, `value` is wei."""
+    """One transaction: a call of `to`, or the creation of a contract.
+
+    Attributes:
+        title: completes “could not …”.
+        value: wei.
+    """
 
     to: Address | None
     data: bytes
@@ -42,7 +47,7 @@ async def send_all(
     progress: Progress = lambda _what, _done, _total: None,
     timeout: float = 120.0,
 ) -> list[dict[str, Any]]:
-    """Send the calls in order without waiting in between; their receipts, all successful.
+    """Send the calls in order, waiting in between only for what does not fit into one block; their successful receipts.
 
     With `wait` False it returns an empty list once everything is with the node. The account must send nothing else
     meanwhile.
@@ -58,9 +63,15 @@ async def send_all(
             ("eth_getBlockByNumber", ["latest", False]),
         ]
     )
-    nonce, base_fee = int(count, 16), int(block["baseFeePerGas"], 16)
-    hashes = []
+    nonce, base_fee, block_gas = int(count, 16), int(block["baseFeePerGas"], 16), int(block["gasLimit"], 16)
+    hashes: list[str] = []
+    queued = 0
     for index, call in enumerate(calls):
+        # Anvil forgets transactions that would fit into a block when one before them does not.
+        if hashes and queued + call.gas > block_gas:
+            await _mined(rpc, hashes[-1], timeout)
+            queued = 0
+        queued += call.gas
         transaction = Transaction(
             chain_id=int(chain, 16),
             nonce=nonce + index,
@@ -86,18 +97,23 @@ async def send_all(
 async def _receipts(
     rpc: JsonRpc, sender: Address, calls: Sequence[Call], hashes: Sequence[str], timeout: float
 ) -> list[dict[str, Any]]:
+    # By the order of nonces, all are mined when the last one is.
+    await _mined(rpc, hashes[-1], timeout)
+    receipts: list[dict[str, Any]] = await rpc.batch([("eth_getTransactionReceipt", [hash_]) for hash_ in hashes])
+    for call, receipt in zip(calls, receipts, strict=True):
+        if int(receipt["status"], 16) != 1:
+            reason = await _reason(rpc, sender, call, receipt)
+            raise IexecError("TRANSACTION_REVERTED", f"could not {call.title}: {reason}")
+    return receipts
+
+
+async def _mined(rpc: JsonRpc, hash_: str, timeout: float) -> None:
     pause = 0.004
     with anyio.move_on_after(timeout):
-        # By the order of nonces, all are mined when the last one is.
-        while await rpc.call("eth_getTransactionReceipt", hashes[-1]) is None:
+        while await rpc.call("eth_getTransactionReceipt", hash_) is None:
             await anyio.sleep(pause)
             pause = min(2 * pause, 1.0)
-        receipts: list[dict[str, Any]] = await rpc.batch([("eth_getTransactionReceipt", [hash_]) for hash_ in hashes])
-        for call, receipt in zip(calls, receipts, strict=True):
-            if int(receipt["status"], 16) != 1:
-                reason = await _reason(rpc, sender, call, receipt)
-                raise IexecError("TRANSACTION_REVERTED", f"could not {call.title}: {reason}")
-        return receipts
+        return
     raise IexecError("CHAIN_REFUSED", f"the transactions were not mined within {timeout:g} s", retry=True)
 
 

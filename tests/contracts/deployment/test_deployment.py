@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from pyiexec.chain.abi import Function
-from pyiexec.chain.anvil import Anvil
+from pyiexec.chain.anvil import BLOCK_GAS_LIMIT, Anvil, AnvilOptions
 from pyiexec.chain.artifacts import load
 from pyiexec.chain.deployment import (
     DEFAULT_CATEGORIES,
@@ -173,6 +173,19 @@ def test_what_a_survey_says_of_gas_is_enough_and_not_much_too_much(node: Any, de
     node.run(carry_out(node.rpc, deployer, found))
     spent = sum(used for used, _ in gas_used(node, before + 1))
     assert spent < found.gas < 1.7 * spent
+
+
+@pytest.mark.parametrize("estimate", [False, True], ids=["in one go", "stage by stage"])
+def test_what_does_not_fit_into_one_block_is_mined_in_several(node: Any, deployer: Signer, estimate: bool) -> None:
+    """A chain that mines by the clock: what is sent within a second is to go into the same block."""
+
+    async def on_a_slow_chain() -> None:
+        async with Anvil(AnvilOptions(mixed=False, block_time=1)) as anvil, JsonRpc(anvil.url) as rpc:
+            found = await survey(rpc, make_plan(deployer.address, chain_id=31337))
+            assert found.gas > BLOCK_GAS_LIMIT
+            await carry_out(rpc, deployer, found, estimate=estimate, timeout=20)
+
+    node.run(on_a_slow_chain())
 
 
 def test_an_account_without_funds_is_told_before_anything_is_sent(node: Any) -> None:
