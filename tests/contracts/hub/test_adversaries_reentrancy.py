@@ -18,6 +18,7 @@ from pyiexec.chain import registries
 from pyiexec.chain.abi import Function
 from pyiexec.chain.calls import manage_order, match_orders
 from pyiexec.chain.hub import FUNCTIONS
+from pyiexec.chain.signer import create2_address
 from pyiexec.protocol import ids
 from pyiexec.protocol.orders import NO_DATASET, OrderOperation, order_to_abi
 from pyiexec.protocol.primitives import NULL_ADDRESS, bytes32, keccak256, to_bytes
@@ -27,6 +28,9 @@ HOUR = 3600
 #: What the callback of these tests may use: enough for whatever it tries.
 PLENTY = 12_000_000
 ANY = b"\x01"
+INIT_CODE = bytes.fromhex("63fde0e7a83d523d3d6004601c335afa6016575f5ffd5b3d5f5f3e3d5ff3")
+#: Prices of the fixture's orders, nRLC.
+TASK_PRICE, SCHEDULER_STAKE = 1_000 + 1_000_000 + 10**9, 3 * 10**8
 APPROVE_AND_CALL = Function.parse("approveAndCall(address,uint256,bytes)")
 APPROVE = Function.parse("approve(address,uint256)")
 
@@ -270,6 +274,28 @@ def test_a_callback_ends_no_task_that_has_a_callback_of_its_own(market: Any, act
     assert [market.task(task).status for task in tasks] == [3, 3]
 
 
+@pytest.mark.parametrize("target", ["hub", "token", "registry", "app", "workerpool", "deal", "facet"])
+def test_a_callback_may_be_any_contract_of_the_system_and_achieves_nothing_there(market: Any, target: str) -> None:
+    """They are called by the hub, which owns nothing at any of them that the function could move."""
+    deal = create2_address(market.hub, to_bytes(market.match().id), keccak256(INIT_CODE))
+    callback = {
+        "hub": market.hub,
+        "token": market.manifest.token,
+        "registry": market.manifest.registries.workerpool,
+        "app": market.app,
+        "workerpool": market.workerpool,
+        "deal": deal,
+        "facet": market.manifest.contracts["IexecEscrowTokenFacet"].address,
+    }[target]
+    task = market.started(callback=callback)
+    supply, hub = market.view("totalSupply"), market.account(market.hub)[0]
+    market.contribute_and_finalize(task, market.workers[0], callback=b"data")
+    assert market.task(task).status == 3
+    assert market.view("totalSupply") == supply
+    assert market.account(market.hub)[0] == hub - TASK_PRICE - SCHEDULER_STAKE
+    assert market.conserved()
+
+
 # --- tokens with hooks ------------------------------------------------------------------------------------------------
 
 
@@ -376,6 +402,18 @@ def test_a_deposit_by_approval_within_another_is_counted_beside_it(hooked: Hooke
     assert hooked.market.account(actor.address) == (free + 7 + 2 * 5, 0)
     assert hooked.wealth() == wealth
     assert hooked.backed()
+
+
+def test_an_owner_in_the_hook_of_a_token_recovers_what_is_being_deposited(hooked: Hooked) -> None:
+    """Not promised: a token that calls back while it moves money, in the hands of the hub's owner. RLC does not."""
+    market, actor = hooked.market, hooked.actor
+    market.send("transferOwnership", actor.address, sender=market.admin)
+    actor.plan(market.hub, FUNCTIONS["recover"].encode())
+    actor.arm()
+    free = market.account(actor.address)[0]
+    actor.does("deposit", 100)
+    assert market.account(actor.address)[0] == free + 2 * 100
+    assert not hooked.backed()
 
 
 # --- receivers of assets ----------------------------------------------------------------------------------------------
