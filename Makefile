@@ -11,7 +11,7 @@ BENCHMARKS := first-result latency gas cli demo
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup contracts apps demo test lint format wheel lock clean $(BENCHMARKS:%=bench-%)
+.PHONY: help setup contracts apps demo test differential lint format wheel lock clean $(BENCHMARKS:%=bench-%)
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -60,12 +60,18 @@ test: setup lint ## Run all tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(or $(TESTS),\
 	  tests/e2e tests/docs tests/services tests/contracts tests/unit)
 
+differential: setup $(STAMPS)/development ## Play the same stories to our hub and the published one
+	$(BIN)/python -m tests.contracts.differential $(HISTORIES)
+
 format: $(STAMPS)/development ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 wheel: setup $(STAMPS)/development ## Build the wheel, compiled contracts included
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+
+# Gas is worth comparing between hubs that do the same.
+bench-gas: differential
 
 $(BENCHMARKS:%=bench-%): bench-%: setup ## (each) print a figure and its bar
 	$(BIN)/python benchmarks/$(subst -,_,$*).py

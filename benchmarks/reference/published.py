@@ -17,7 +17,7 @@ PACKAGE = "@iexec/poco"
 VERSION = "6.1.0"
 INTEGRITY = "sha512-BPbDtf2fgQuotr6rf74ACVdwlKqkErEZ8qLbTWM+2CIBj2EX3+6KBGWsFoudoOGjgT7vUJ3jeNX8SWvHzSHg6A=="
 
-#: The facets of the hub on chains with a token, besides those of the diamond itself.
+#: The facets of the hub on chains with a token, besides those of the diamond itself, which the package does not hold.
 FACETS = (
     "IexecAccessorsABILegacyFacet",
     "IexecCategoryManagerFacet",
@@ -29,8 +29,12 @@ FACETS = (
     "IexecPoco1Facet",
     "IexecPoco2Facet",
     "IexecPocoAccessorsFacet",
+    "IexecPocoBoostFacet",
+    "IexecPocoBoostAccessorsFacet",
     "IexecRelayFacet",
 )
+#: On chains whose own coin is RLC.
+NATIVE_FACETS = tuple(name.replace("EscrowToken", "EscrowNative") for name in FACETS)
 LIBRARY = "IexecLibOrders_v5"
 
 

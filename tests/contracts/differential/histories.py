@@ -18,7 +18,11 @@ from pyiexec.protocol import ids
 from pyiexec.protocol.orders import order_to_abi
 from pyiexec.protocol.primitives import NULL_BYTES32, Bytes32, OrderHash, bytes32, keccak256, to_hex
 
-from .worlds import KINDS, Call, OrderPlan, Outcome, World, view
+from .chain import Chain
+from .coverage import Coverage
+from .moves import view
+from .player import Player
+from .worlds import KINDS, Call, OrderPlan, Outcome, World
 
 RIGHT, WRONG = b"right", b"wrong"
 WORKERS = [f"worker {number}" for number in range(7)]
@@ -28,6 +32,9 @@ TEE, FRAMEWORK, GPU = 1, 2, 256
 ACTIVE, REVEALING = 1, 2
 
 Order = dict[str, Any]
+STEPS = 70
+#: Every so many steps everything is looked at, after the others what the step may have changed.
+THOROUGH = 5
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -574,9 +581,11 @@ class History:
 
     # --- questions ------------------------------------------------------------------------------------------------
 
-    def questions(self) -> list[Call]:
-        """What the last step may have changed."""
+    def questions(self, *, thorough: bool = True) -> list[Call]:
+        """What the last step may have changed; `thorough` with all accounts and scores."""
         asked, self.touched = self.touched, []
+        if not thorough:
+            return asked + [view("viewTask", task) for task in self.tasks]
         people = [*PEOPLE, "yes", "kitty", "hub", "app owner", "admin"]
         asked += [view("viewTask", task) for task in self.tasks]
         asked += [view("viewAccount", name) for name in people]
@@ -598,3 +607,30 @@ class History:
             asked.append(view("resultFor", task))
             asked += [view("viewContribution", task, worker) for worker in WORKERS]
         return asked + self.questions()
+
+
+def play(chain: Chain, coverage: Coverage, seed: int) -> None:
+    """Play the history with this seed to both hubs as deployed.
+
+    Raises:
+        Difference: they tell different stories.
+    """
+    player = Player(chain, coverage, f"history {seed}")
+    history = History(seed, chain.worlds, chain.now())
+
+    def make(step: Step) -> None:
+        outcome = player.make(step.call, step.at)
+        if outcome.succeeded and step.then:
+            step.then(outcome)
+
+    def ask(questions: list[Call]) -> None:
+        for call, answer in zip(questions, player.ask(questions), strict=True):
+            history.learn(call, answer)
+
+    for step in history.opening():
+        make(step)
+    for number in range(STEPS):
+        make(history.step())
+        ask(history.questions(thorough=number % THOROUGH == 0))
+    ask(history.last_questions())
+    assert history.deals

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from pyiexec.chain import token
-from pyiexec.chain.abi import decode_revert
 from pyiexec.chain.calls import match_orders
 from pyiexec.chain.hub import FUNCTIONS
 from pyiexec.protocol.orders import order_to_abi
 from pyiexec.protocol.primitives import NULL_BYTES32, bytes32, to_bytes
 
-from .worlds import KINDS, Call, Chain, OrderPlan, Outcome, World
+from .chain import Chain
+from .worlds import KINDS, Call, OrderPlan, Outcome, World
 
 TEE, FRAMEWORK = 1, 2
 DELEGATION = "0xef0100"
@@ -27,7 +27,7 @@ DELEGATION = "0xef0100"
 def told(outcome: Outcome) -> str:
     """The reason of a refusal, or what was returned."""
     if not outcome.succeeded:
-        return "refused: " + decode_revert(outcome.refusal).reason
+        return "refused: " + outcome.reason
     made = any(event[1] == "OrdersMatched" for event in outcome.events)
     return "a deal" if made else str(outcome.values)
 

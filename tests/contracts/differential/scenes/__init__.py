@@ -1,0 +1,1 @@
+"""The directed stories, and what they make a full run reach."""
