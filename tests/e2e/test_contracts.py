@@ -196,6 +196,11 @@ class TestRefusals:
         assert "private-key" not in help_text
         assert "PYIEXEC_PRIVATE_KEY" in help_text
 
+    def test_without_a_node(self, command: QuickCli) -> None:
+        """There is no local network either, whose node would be meant."""
+        del command.environment["PYIEXEC_RPC"]
+        assert "--rpc" in command.refused(*DEPLOY, code="NETWORK_UNKNOWN")["remedy"]
+
     def test_without_a_key(self, command: QuickCli) -> None:
         del command.environment["PYIEXEC_PRIVATE_KEY"]
         command.refused(*DEPLOY, code="WALLET_MISSING")

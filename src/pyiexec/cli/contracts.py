@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pyiexec.cli.options import ADDRESS, Function, json_option, key_options, open_key, run_async
+from pyiexec.cli.options import ADDRESS, json_option, key_options, open_key, run_async
 from pyiexec.cli.reporting import FAILED, console, emit, table, wants_json
 
 if TYPE_CHECKING:
@@ -35,19 +34,30 @@ class CategoryType(click.ParamType["Category"]):
         return Category(name, '""', int(seconds))
 
 
-def rpc_option(*, required: bool) -> Callable[[Function], Function]:
-    """`--rpc`; the environment is for URLs that hold an access key, which a process list would show."""
-    return click.option(
-        "--rpc",
-        "url",
-        metavar="URL",
-        required=required,
-        envvar="PYIEXEC_RPC",
-        show_envvar=True,
-        default=None if required else "http://127.0.0.1:8545",
-        show_default=not required,
-        help="HTTP JSON-RPC of a node of the chain.",
-    )
+#: The environment is for URLs that hold an access key, which a process list would show.
+rpc_option = click.option(
+    "--rpc",
+    "url",
+    metavar="URL",
+    envvar="PYIEXEC_RPC",
+    show_envvar=True,
+    help="HTTP JSON-RPC of a node of the chain.  [default: that of the network of `pyiexec up`]",
+)
+
+
+def _node(url: str | None) -> str:
+    """The URL given, or that of the local network's chain."""
+    from pyiexec.cli.options import load_network
+    from pyiexec.protocol.errors import IexecError
+
+    if url:
+        return url
+    try:
+        return load_network(None).rpc_url
+    except IexecError as error:
+        raise IexecError(
+            error.code, error.what, remedy="Name a node with --rpc, or start one with `pyiexec up`."
+        ) from None
 
 
 @click.group()
@@ -56,7 +66,7 @@ def contracts() -> None:
 
 
 @contracts.command()
-@rpc_option(required=True)
+@rpc_option
 @click.option(
     "--variant",
     type=click.Choice(["token", "native"]),
@@ -87,7 +97,7 @@ def contracts() -> None:
 @json_option
 @run_async
 async def deploy(
-    url: str,
+    url: str | None,
     variant: Any,
     out: Path,
     token: str | None,
@@ -118,7 +128,7 @@ async def deploy(
     from pyiexec.protocol.errors import IexecError
     from pyiexec.protocol.primitives import Address, bytes32
 
-    async with JsonRpc(url) as rpc:
+    async with JsonRpc(_node(url)) as rpc:
         found_id = await rpc.chain_id()
         if found_id != (chain_id or found_id):
             raise IexecError("CHAIN_ID_WRONG", f"{rpc.host} is a node of chain {found_id}, not {chain_id}")
@@ -249,11 +259,11 @@ def export(out: Path) -> None:
 
 @contracts.command()
 @click.argument("manifest", type=click.Path(path_type=Path, dir_okay=False))
-@rpc_option(required=False)
+@rpc_option
 @click.option("--owner", type=ADDRESS, help="Who should own hub and registries.  [default: who deployed them]")
 @json_option
 @run_async
-async def verify(manifest: Path, url: str, owner: str | None) -> int:
+async def verify(manifest: Path, url: str | None, owner: str | None) -> int:
     """Prove that what MANIFEST describes is on chain as it was compiled. Exit code 1 when anything differs.
 
     Compared are the code at every address, the addresses themselves, the functions that the hub links to each facet,
@@ -265,7 +275,7 @@ async def verify(manifest: Path, url: str, owner: str | None) -> int:
     from pyiexec.protocol.primitives import Address
 
     described = Manifest.read(manifest)
-    async with JsonRpc(url) as rpc:
+    async with JsonRpc(_node(url)) as rpc:
         checks = await look(rpc, described, owner=Address(owner) if owner else None)
     wrong = [check for check in checks if not check.right]
     data = {
