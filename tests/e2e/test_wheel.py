@@ -63,6 +63,7 @@ def surroundings(home: Path) -> dict[str, str]:
         "pyiexec/devnet/samples/raytracer/scene.txt",
         "pyiexec/devnet/samples/noop/noop.wasm",
         "pyiexec/chain/artifacts/",
+        "pyiexec/chain/published/poco.abi",
         "pyiexec/market/migrations/versions/",
         "pyiexec/scheduler/migrations/versions/",
         "pyiexec/worker/migrations/versions/",
@@ -99,6 +100,19 @@ def test_the_code_that_runs_is_the_wheels(installed: Path, tmp_path: Path) -> No
     file, version = json.loads(run.stdout)
     assert Path(file).is_relative_to(installed.parents[1])
     assert version
+
+
+def test_contracts_are_exported_far_from_their_sources(installed: Path, tmp_path: Path) -> None:
+    run = subprocess.run(
+        [str(installed), "contracts", "export", "--out", "out", "--json"],
+        cwd=tmp_path,
+        env=surroundings(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert len(json.loads(run.stdout)["files"]) == len(list((tmp_path / "out").iterdir())) > 20
 
 
 def test_the_demo_draws_its_picture_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
