@@ -9,6 +9,7 @@ import pytest
 from pyiexec.chain.abi import Function, Parameter, encode
 from pyiexec.chain.artifacts import load
 from pyiexec.chain.calls import manage_order, match_orders
+from pyiexec.chain.hub import FUNCTIONS
 from pyiexec.protocol import ids
 from pyiexec.protocol.orders import OrderOperation
 from pyiexec.protocol.primitives import NULL_ADDRESS, bytes32, keccak256
@@ -95,17 +96,29 @@ def test_there_are_65536_categories_at_most(market: Any, reverted: Any, write: A
         market.send("createCategory", "one more", "", 300, sender=market.admin)
 
 
-def test_the_token_has_a_name_of_128_bytes_and_a_symbol_of_32(market: Any, reverted: Any, write: Any) -> None:
-    write("configured", value=0)
-    addresses = [market.manifest.token, *([market.stranger] * 3)]
+def test_the_token_has_a_name_of_128_bytes_and_a_symbol_of_32(market: Any, reverted: Any) -> None:
+    """A hub is configured once, so this is one of its own."""
+    cuts = [
+        (market.manifest.contracts[name].address, ADD, [FUNCTIONS[function].selector for function in functions])
+        for name, functions in (
+            ("IexecConfigurationFacet", ["configure"]),
+            ("IexecPocoAccessorsFacet", ["name", "symbol"]),
+        )
+    ]
+    data = load("Diamond").initcode + encode([CUTS, ARGUMENTS], [cuts, (market.admin, NULL_ADDRESS, b"")])
+    hub = market.chain.send(None, data, market.admin).contract
 
-    def configuration(name: str, symbol: str) -> tuple[Any, ...]:
-        return addresses[0], name, symbol, 9, *addresses[1:], NULL_ADDRESS
+    def configure(name: str, symbol: str) -> None:
+        arguments = (market.manifest.token, name, symbol, 9, *[market.stranger] * 3, NULL_ADDRESS)
+        market.chain.send(hub, FUNCTIONS["configure"].encode(*arguments), market.admin)
 
-    refused_empty(market, reverted, "configure", *configuration("n" * 129, "s"), sender=market.admin)
-    refused_empty(market, reverted, "configure", *configuration("n", "s" * 33), sender=market.admin)
-    market.send("configure", *configuration("n" * 128, "s" * 32), sender=market.admin)
-    assert (market.view("name"), market.view("symbol")) == ("n" * 128, "s" * 32)
+    for name, symbol in (("n" * 129, "s"), ("n", "s" * 33)):
+        with pytest.raises(reverted) as caught:
+            configure(name, symbol)
+        assert caught.value.data == b""
+    configure("n" * 128, "s" * 32)
+    for view, text in (("name", "n" * 128), ("symbol", "s" * 32)):
+        assert FUNCTIONS[view].decode(market.chain.call(hub, FUNCTIONS[view].encode())) == (text,)
 
 
 def test_a_supply_beyond_128_bits_is_refused(market: Any, reverted: Any, mock: Any, write: Any) -> None:
