@@ -24,7 +24,7 @@ ETHERS, INTEGRITY = (
     "6.17.0",
     "sha512-BpyrpIPJ3ydEVow8zGaz1DuPS7YU8DcWxuBnY9a0UA/lvAPwrMr+EPXsfrul628SRaekPNeIM4UFh/91GWZang==",
 )
-FILE = "dist/ethers.min.js"
+FILE = "dist/ethers.js"
 
 
 @pytest.fixture(scope="module")
