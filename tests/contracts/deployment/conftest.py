@@ -44,13 +44,15 @@ class Node:
         """How many transactions of the account are mined."""
         return int(self.ask("eth_getTransactionCount", account, "latest"), 16)
 
-    def send(self, sender: Address, to: Address, data: bytes) -> None:
-        """A transaction in the name of anybody, mined and successful."""
+    def send(self, sender: Address, to: Address, data: bytes) -> dict[str, Any]:
+        """The receipt of a transaction in the name of anybody, mined and successful."""
         self.ask("anvil_impersonateAccount", sender)
         hash_ = self.ask("eth_sendTransaction", {"from": sender, "to": to, "data": to_hex(data), "gas": hex(5_000_000)})
+        receipt: dict[str, Any] | None
         while (receipt := self.ask("eth_getTransactionReceipt", hash_)) is None:
             self.ask("evm_mine")
         assert int(receipt["status"], 16) == 1
+        return receipt
 
 
 @pytest.fixture(scope="session")
