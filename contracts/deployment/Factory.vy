@@ -6,12 +6,13 @@
         so one account gets the same contracts at the same addresses on every chain on which this factory has the same
         address, and nobody else can take them.
 @dev    The constructor of a contract sees this factory as its creator. What it gives to its creator - an ownership, a
-        supply - is passed on by a call in the same transaction, so that nothing is ever left here for others to take.
+        supply - is passed on by calls in the same transaction, so that nothing is ever left here for others to take.
 """
 
 # EIP-3860
 MAX_CODE: constant(uint256) = 49_152
-MAX_CALL: constant(uint256) = 1_024
+MAX_CALLS: constant(uint256) = 4
+MAX_CALL: constant(uint256) = 256
 
 event Created:
     created: indexed(address)
@@ -35,18 +36,18 @@ def predict(creator: address, salt: bytes32, code_hash: bytes32) -> address:
 
 
 @external
-def create(call: Bytes[MAX_CALL], salt: bytes32, code: Bytes[MAX_CODE]) -> address:
+def create(calls: DynArray[Bytes[MAX_CALL], MAX_CALLS], salt: bytes32, code: Bytes[MAX_CODE]) -> address:
     """
-    @notice Create a contract for the caller and make `call` on it, unless that is empty.
+    @notice Create a contract for the caller and make `calls` on it.
     @dev Does nothing when the contract stands already: the same transaction sent twice is no failure.
     @return its address.
-    @custom:reverts whatever the constructor or the call reverts with.
+    @custom:reverts whatever the constructor or a call reverts with.
     """
     created: address = self._predict(msg.sender, salt, keccak256(code))
     if created.codesize != 0:
         return created
     assert created == raw_create(code, salt=keccak256(abi_encode(msg.sender, salt)))
     log Created(created=created, creator=msg.sender, salt=salt)
-    if len(call) != 0:
-        raw_call(created, call)
+    for data: Bytes[MAX_CALL] in calls:
+        raw_call(created, data)
     return created

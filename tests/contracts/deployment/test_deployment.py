@@ -64,6 +64,7 @@ def test_the_hub_is_configured_with_what_was_deployed(node: Any, deployed: Manif
     domain = node.read(deployed.hub, FUNCTIONS["domain"])
     assert domain == ("iExecODB", "5.0.0", 31337, deployed.hub)
     assert node.read(deployed.token, FUNCTIONS["balanceOf"], deployer.address) == 87_000_000 * 10**9
+    assert node.read(deployed.token, OWNER) == deployer.address
 
 
 def test_the_categories_are_those_of_the_public_networks_and_a_short_one(node: Any, deployed: Manifest) -> None:

@@ -52,14 +52,29 @@ def test_nobody_can_take_somebody_else_s_address(node: Any, factory: Address, de
 def test_what_a_contract_gives_to_its_creator_is_passed_on_at_once(
     node: Any, factory: Address, deployer: Signer
 ) -> None:
-    made = create(factory, deployer.address, SALT, load("RLC").initcode, transfer(deployer.address, SUPPLY))
+    made = create(factory, deployer.address, SALT, load("RLC").initcode, [transfer(deployer.address, SUPPLY)])
     node.send(deployer.address, factory, made.data)
     assert node.read(made.address, FUNCTIONS["balanceOf"], deployer.address) == SUPPLY
     assert node.read(made.address, FUNCTIONS["balanceOf"], factory) == 0
 
 
+def test_calls_are_made_in_their_order_and_all_or_none(node: Any, factory: Address, deployer: Signer) -> None:
+    halves = [transfer(deployer.address, SUPPLY // 2), transfer(STRANGER.address, SUPPLY // 2)]
+    made = create(factory, deployer.address, SALT, load("RLC").initcode, halves)
+    too_much = create(factory, deployer.address, SALT, load("RLC").initcode, [*halves, transfer(factory, SUPPLY)])
+    with pytest.raises(IexecError):
+        node.run(node.rpc.eth_call(factory, too_much.data, sender=deployer.address))
+    receipt = node.send(deployer.address, factory, made.data)
+    transfers = [log for log in receipt["logs"] if log["address"] == made.address.lower()]
+    assert [int(log["topics"][2], 16) for log in transfers[1:]] == [
+        int(deployer.address, 16),
+        int(STRANGER.address, 16),
+    ]
+    assert node.read(made.address, FUNCTIONS["balanceOf"], STRANGER.address) == SUPPLY // 2
+
+
 def test_creating_again_does_nothing(node: Any, factory: Address, deployer: Signer) -> None:
-    made = create(factory, deployer.address, SALT, load("RLC").initcode, transfer(deployer.address, SUPPLY))
+    made = create(factory, deployer.address, SALT, load("RLC").initcode, [transfer(deployer.address, SUPPLY)])
     node.send(deployer.address, factory, made.data)
     # The call would fail: the factory has nothing left to transfer.
     node.send(deployer.address, factory, made.data)
@@ -67,12 +82,12 @@ def test_creating_again_does_nothing(node: Any, factory: Address, deployer: Sign
 
 
 def test_a_creation_whose_call_fails_leaves_nothing(node: Any, factory: Address, deployer: Signer) -> None:
-    made = create(factory, deployer.address, SALT, load("RLC").initcode, transfer(deployer.address, SUPPLY + 1))
+    made = create(factory, deployer.address, SALT, load("RLC").initcode, [transfer(deployer.address, SUPPLY + 1)])
     with pytest.raises(IexecError) as failure:
         node.run(node.rpc.eth_call(factory, made.data, sender=deployer.address))
     assert failure.value.code == "CONTRACT_REVERTED"
     named = SET_NAME.encode(factory, "apps.eth")
-    made = create(factory, deployer.address, SALT, load("AppRegistry").initcode, named)
+    made = create(factory, deployer.address, SALT, load("AppRegistry").initcode, [named])
     with pytest.raises(IexecError) as failure:
         node.run(node.rpc.eth_call(factory, made.data, sender=deployer.address))
     assert "Operation not supported on this chain" in failure.value.what

@@ -9,6 +9,7 @@ Source: EIP-1014 (CREATE2); Arachnid's deterministic deployment proxy, which dev
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pyiexec.chain.abi import Event, Function, encode
@@ -33,7 +34,7 @@ PROXY_TRANSACTION = bytes.fromhex(
 
 _NO_SALT = bytes(32)
 _CREATOR_AND_SALT = Function.parse("creator(address creator, bytes32 salt)").inputs
-_CREATE = Function.parse("create(bytes call, bytes32 salt, bytes code) returns (address)")
+_CREATE = Function.parse("create(bytes[] calls, bytes32 salt, bytes code) returns (address)")
 #: Emitted by the factory for every contract.
 CREATED = Event.parse("Created(address indexed created, address indexed creator, bytes32 salt)")
 
@@ -56,12 +57,12 @@ def create_factory() -> Creation:
     return Creation(PROXY, _NO_SALT + code, create2_address(PROXY, _NO_SALT, keccak256(code)))
 
 
-def create(factory: Address, creator: Address, salt: bytes, code: bytes, call: bytes = b"") -> Creation:
+def create(factory: Address, creator: Address, salt: bytes, code: bytes, calls: Sequence[bytes] = ()) -> Creation:
     """A contract created by the factory for `creator`, which must send the transaction.
 
     Args:
         code: creation code with constructor arguments.
-        call: what the factory calls on it at once, unless it is empty.
+        calls: what the factory calls on it at once, at most four times 256 bytes.
     """
     own_salt = keccak256(encode(_CREATOR_AND_SALT, (creator, salt)))
-    return Creation(factory, _CREATE.encode(call, salt, code), create2_address(factory, own_salt, keccak256(code)))
+    return Creation(factory, _CREATE.encode(calls, salt, code), create2_address(factory, own_salt, keccak256(code)))

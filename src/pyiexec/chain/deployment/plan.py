@@ -187,13 +187,13 @@ class _Parts:
         name: str,
         arguments: bytes = b"",
         *,
-        call: bytes = b"",
+        calls: Sequence[bytes] = (),
         stage: Stage = Stage.PARTS,
         execution_gas: int = 0,
     ) -> Address:
-        """Add a contract, on which the factory makes `call` at once; its address is known from now on."""
+        """Add a contract, on which the factory makes `calls` at once; its address is known from now on."""
         code = load(name).initcode + arguments
-        made = factory.create(self._factory, self._owner, self._salt, code, call)
+        made = factory.create(self._factory, self._owner, self._salt, code, calls)
         return self._add(name, made, arguments, stage, execution_gas)
 
 
@@ -232,14 +232,15 @@ def make_plan(
     parts = _Parts(owner, salt)
     if variant == "native" and token_address:
         raise IexecError("BAD_REQUEST", "a hub of the native variant has no token", remedy="Leave the token out.")
+    # The factory is the creator of all: what creators are given is passed on.
+    give = registries.FUNCTIONS["transferOwnership"].encode(owner)
     if variant == "native":
         rlc = NULL_ADDRESS
     else:
-        rlc = token_address or parts.create("RLC", call=token.transfer(owner, SUPPLY))
-    give = registries.FUNCTIONS["transferOwnership"].encode(owner)
+        rlc = token_address or parts.create("RLC", calls=[token.transfer(owner, SUPPLY), give])
     registry = {
         # It creates its master: 200 gas per byte of the master's code, which is part of its own.
-        kind: parts.create(name, call=give, execution_gas=200 * len(load(kind.capitalize()).initcode))
+        kind: parts.create(name, calls=[give], execution_gas=200 * len(load(kind.capitalize()).initcode))
         for kind, name in REGISTRIES.items()
     }
     init = parts.create("DiamondInit")
