@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pyiexec.chain.abi import Function
+from pyiexec.chain.hub import FUNCTIONS
 from pyiexec.protocol import ids
 from pyiexec.protocol.primitives import NULL_ADDRESS
 
@@ -392,3 +393,13 @@ def test_an_owner_touches_no_account_and_no_deal_by_any_function_but_a_cut(marke
     task = market.initialize(match)
     market.contribute_and_finalize(task, market.workers[0])
     assert market.task(task).status == 3
+
+
+def test_deposits_for_several_are_cut_off_only_with_the_default_function(market: Any, reverted: Any) -> None:
+    """The escrow facet's default function answers them, and unknown selectors lead there too."""
+    selector, fallback = FUNCTIONS["depositForArray"].selector, b"\xff" * 4
+    market.send("diamondCut", [(NULL_ADDRESS, 2, [selector])], NULL_ADDRESS, b"", sender=market.admin)
+    market.send("depositForArray", [], [], sender=market.stranger)
+    market.send("diamondCut", [(NULL_ADDRESS, 2, [fallback])], NULL_ADDRESS, b"", sender=market.admin)
+    with pytest.raises(reverted, match="FunctionNotFound"):
+        market.send("depositForArray", [], [], sender=market.stranger)

@@ -227,6 +227,7 @@ def test_a_callback_can_do_nothing_it_could_not_do_right_after(market: Any, acto
         actor.arm()
         actor.perform(market.hub, finalize, at=end)
         assert actor.outcome() is works, f"{label} inside: {actor.outcome()}"
+        assert market.task(stage.ending).status == 3, label
         inside = world(market, actor)
         if not works:
             assert inside == without, label
