@@ -63,6 +63,10 @@ test: setup lint ## Run all tests
 differential: setup $(STAMPS)/development ## Play the same stories to our hub and the published one
 	$(BIN)/python -m tests.contracts.differential $(HISTORIES)
 
+fuzz: setup $(STAMPS)/development ## Play 100,000 random steps to contracts and model; goes on where it was stopped
+	PYIEXEC_FUZZ_STEPS=$(or $(STEPS),100000) $(BIN)/python -m pytest -q $(if $(SEED),--hypothesis-seed=$(SEED)) \
+	  tests/contracts/model
+
 format: $(STAMPS)/development ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
