@@ -11,7 +11,7 @@ BENCHMARKS := first-result latency gas cli demo
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup contracts apps demo test differential lint format wheel lock clean $(BENCHMARKS:%=bench-%)
+.PHONY: help setup contracts apps demo test differential fuzz lint format wheel lock clean $(BENCHMARKS:%=bench-%)
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
