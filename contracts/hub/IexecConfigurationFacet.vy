@@ -3,13 +3,17 @@
 @title IexecConfigurationFacet
 @license Apache-2.0
 """
+from hub.modules import blobs
 from hub.modules import configuration
+from hub.modules import labels
 from hub.modules import ownership
 from hub.modules import store
 
 initializes: store
+initializes: blobs[store := store]
+initializes: labels[store := store, blobs := blobs]
 initializes: ownership[store := store]
-initializes: configuration[store := store, ownership := ownership]
+initializes: configuration[store := store, labels := labels, ownership := ownership]
 
 exports: (
     configuration.configure,

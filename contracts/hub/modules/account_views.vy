@@ -5,6 +5,7 @@
 """
 from hub.modules import accounts
 from hub.modules import bounds
+from hub.modules import labels
 from hub.modules import order_marks
 from hub.modules import store
 
@@ -58,13 +59,13 @@ def allowance(account: address, spender: address) -> uint256:
 @external
 @view
 def name() -> String[bounds.TOKEN_NAME]:
-    return store.token_name
+    return convert(labels._of(labels.TOKEN)[0], String[bounds.TOKEN_NAME])
 
 
 @external
 @view
 def symbol() -> String[bounds.TOKEN_SYMBOL]:
-    return store.token_symbol
+    return convert(labels._of(labels.TOKEN)[1], String[bounds.TOKEN_SYMBOL])
 
 
 @external

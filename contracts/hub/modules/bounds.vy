@@ -39,6 +39,10 @@ TOKEN_NAME: constant(uint256) = 128
 TOKEN_SYMBOL: constant(uint256) = 32
 CATEGORY_NAME: constant(uint256) = 256
 CATEGORY_DESCRIPTION: constant(uint256) = 2048
+# name and symbol, name and description
+LABEL_NAME: constant(uint256) = CATEGORY_NAME
+LABEL_REST: constant(uint256) = CATEGORY_DESCRIPTION
+LABEL_BLOB: constant(uint256) = 2 + LABEL_NAME + LABEL_REST
 
 # Getters of the assets, as read by viewApp and its siblings.
 ASSET_NAME: constant(uint256) = 4096
@@ -50,7 +54,7 @@ CUT_SELECTORS: constant(uint256) = 128
 FACETS: constant(uint256) = 32
 SELECTORS: constant(uint256) = 512
 INIT_DATA: constant(uint256) = 4096
-# The three sizes of answer the diamond passes on.
+# The three sizes of answer the diamond passes on; the second is that of resultFor with the longest payload.
 ANSWER_NARROW: constant(uint256) = 32
-ANSWER_MEDIUM: constant(uint256) = 4096
+ANSWER_MEDIUM: constant(uint256) = 64 + CALLBACK
 ANSWER_WIDE: constant(uint256) = 32768

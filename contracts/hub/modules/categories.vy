@@ -3,14 +3,17 @@
 @title Categories of tasks
 @license Apache-2.0
 @notice A category is a reference time from which all deadlines of a task follow. The list only grows.
-@dev    One word per category: reference time in seconds, and a bit to say that it exists, for it may be zero.
+@dev    One word per category: reference time in seconds, and a bit to say that it exists, for it may be zero. Its name
+        and description are a label (see labels) under its number.
 """
 from hub.modules import bounds
+from hub.modules import labels
 from hub.modules import ownership
 from hub.modules import rules
 from hub.modules import store
 
 uses: store
+uses: labels
 uses: ownership
 
 event CreateCategory:
@@ -50,7 +53,6 @@ def createCategory(
     assert workClockTimeRef <= rules.TIMEREF_MAX, "workClockTimeRef too long"
     store.category_count = category + 1
     store.categories[category] = workClockTimeRef | EXISTS
-    store.category_names[category] = name
-    store.category_descriptions[category] = description
+    labels._record(convert(category, bytes32), name, description)
     log CreateCategory(catid=category, name=name, description=description, workClockTimeRef=workClockTimeRef)
     return category

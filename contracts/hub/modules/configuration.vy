@@ -4,12 +4,14 @@
 @license Apache-2.0
 """
 from hub.modules import bounds
+from hub.modules import labels
 from hub.modules import orders
 from hub.modules import ownership
 from hub.modules import rules
 from hub.modules import store
 
 uses: store
+uses: labels
 uses: ownership
 
 interface LegacyHub:
@@ -42,14 +44,13 @@ def configure(
     assert not store.configured, "already-configured"
     store.configured = True
     store.token = _token
-    store.token_name = _name
-    store.token_symbol = _symbol
     store.token_decimals = _decimal
     store.app_registry = _appregistryAddress
     store.dataset_registry = _datasetregistryAddress
     store.workerpool_registry = _workerpoolregistryAddress
     store.legacy_hub = _v3_iexecHubAddress
     store.callback_gas = rules.DEFAULT_CALLBACK_GAS
+    labels._record(labels.TOKEN, _name, _symbol)
 
 
 @external

@@ -111,7 +111,8 @@ def _task(id: bytes32) -> Task:
     results: Bytes[bounds.RESULTS] = b""
     results_callback: Bytes[bounds.CALLBACK] = b""
     if state.results_kept != 0:
-        results, results_callback = _results._of(id)
+        results = _results._results(id)
+        results_callback = _results._payload(id)
     return Task(
         status=convert(state.status, uint8),
         dealid=deal_id,
@@ -182,11 +183,9 @@ def resultFor(id: bytes32) -> Bytes[bounds.CALLBACK]:
     """
     state: tasks.State = tasks._load(id)
     assert state.status == rules.TASK_COMPLETED, "task-pending"
-    results: Bytes[bounds.RESULTS] = b""
-    results_callback: Bytes[bounds.CALLBACK] = b""
-    if state.results_kept != 0:
-        results, results_callback = _results._of(id)
-    return results_callback
+    if state.results_kept == 0:
+        return b""
+    return _results._payload(id)
 
 
 # The same for clients whose tools cannot decode structs.

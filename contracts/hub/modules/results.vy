@@ -26,15 +26,28 @@ def _keep(task_id: bytes32, results: Bytes[bounds.RESULTS], results_callback: By
     return True
 
 
+# Both are within capacity, since _keep wrote them from byte strings of that capacity. They read for themselves: bytes
+# handed from function to function are paid at full capacity.
+
 @internal
 @view
-def _of(task_id: bytes32) -> (Bytes[bounds.RESULTS], Bytes[bounds.CALLBACK]):
-    """@return `results` and `resultsCallback` of a task whose word says that it kept them."""
-    everything: Bytes[bounds.BLOB] = blobs._read(blobs._location(task_id))
-    size: uint256 = convert(convert(slice(everything, 0, LENGTH_SIZE), bytes2), uint256)
-    rest: uint256 = LENGTH_SIZE + size
-    # within capacity, since _keep wrote them from byte strings of that capacity
-    return (
-        convert(slice(everything, LENGTH_SIZE, size), Bytes[bounds.RESULTS]),
-        convert(slice(everything, rest, len(everything) - rest), Bytes[bounds.CALLBACK]),
+def _results(task_id: bytes32) -> Bytes[bounds.RESULTS]:
+    """@return `results` of a task whose word says that it kept something."""
+    everything: Bytes[bounds.RESULT_BLOB] = raw_call(
+        blobs._location(task_id), b"", max_outsize=bounds.RESULT_BLOB, is_static_call=True
     )
+    size: uint256 = convert(convert(slice(everything, 0, LENGTH_SIZE), bytes2), uint256)
+    return convert(slice(everything, LENGTH_SIZE, size), Bytes[bounds.RESULTS])
+
+
+@internal
+@view
+def _payload(task_id: bytes32) -> Bytes[bounds.CALLBACK]:
+    """@return `resultsCallback` of a task whose word says that it kept something."""
+    everything: Bytes[bounds.RESULT_BLOB] = raw_call(
+        blobs._location(task_id), b"", max_outsize=bounds.RESULT_BLOB, is_static_call=True
+    )
+    start: uint256 = LENGTH_SIZE + convert(convert(slice(everything, 0, LENGTH_SIZE), bytes2), uint256)
+    if start == len(everything):
+        return b""
+    return convert(slice(everything, start, len(everything) - start), Bytes[bounds.CALLBACK])

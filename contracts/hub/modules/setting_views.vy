@@ -5,6 +5,7 @@
 """
 from hub.modules import bounds
 from hub.modules import categories
+from hub.modules import labels
 from hub.modules import orders
 from hub.modules import rules
 from hub.modules import store
@@ -22,10 +23,11 @@ INDEX_OUT_OF_RANGE: constant(uint256) = 50
 @internal
 @view
 def _category(index: uint256) -> Category:
+    name: String[bounds.CATEGORY_NAME] = ""
+    description: String[bounds.CATEGORY_DESCRIPTION] = ""
+    name, description = labels._of(convert(index, bytes32))
     return Category(
-        name=store.category_names[index],
-        description=store.category_descriptions[index],
-        workClockTimeRef=categories._timeref(store.categories[index]),
+        name=name, description=description, workClockTimeRef=categories._timeref(store.categories[index])
     )
 
 

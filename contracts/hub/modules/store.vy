@@ -37,15 +37,11 @@ scores: HashMap[address, uint256]
 
 # categories: reference time, existence
 categories: HashMap[uint256, uint256]
-category_names: HashMap[uint256, String[bounds.CATEGORY_NAME]]
-category_descriptions: HashMap[uint256, String[bounds.CATEGORY_DESCRIPTION]]
 category_count: uint256
 
 # configuration
 configured: bool
 token: address
-token_name: String[bounds.TOKEN_NAME]
-token_symbol: String[bounds.TOKEN_SYMBOL]
 token_decimals: uint8
 app_registry: address
 dataset_registry: address

@@ -107,10 +107,11 @@ NARROW_FUNCTIONS: constant(bytes4[82]) = [
 ]
 
 # At most 4 kB.
-MEDIUM_FUNCTIONS: constant(bytes4[12]) = [
+MEDIUM_FUNCTIONS: constant(bytes4[13]) = [
     method_id("name()", output_type=bytes4),
     method_id("symbol()", output_type=bytes4),
     method_id("domain()", output_type=bytes4),
+    method_id("resultFor(bytes32)", output_type=bytes4),
     method_id("viewAccount(address)", output_type=bytes4),
     method_id("viewAccountABILegacy(address)", output_type=bytes4),
     method_id("viewCategory(uint256)", output_type=bytes4),

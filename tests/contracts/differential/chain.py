@@ -146,15 +146,19 @@ class Chain:
 
     # --- creations ------------------------------------------------------------------------------------------------
 
-    def create(self, world: World, sender: str, data: str) -> tuple[Address | None, bytes, tuple[Any, ...]]:
-        """Create a contract in one world: where it stands, or with what revert data it was refused; and its events."""
+    def create(self, world: World, sender: str, data: str, at: int) -> tuple[Address | None, bytes, tuple[Any, ...]]:
+        """Create a contract in one world at the second `at`.
+
+        Returns:
+            Where it stands, or with what revert data it was refused; and its events.
+        """
         transaction = {"from": world[sender], "data": data, "gas": hex(30_000_000)}
         answer = self.runner.run(self.rpc.batch_outcomes([("eth_call", (transaction, "latest"))]))[0]
         if isinstance(answer, RpcError):
             return None, to_bytes(answer.data if isinstance(answer.data, str) else "0x"), ()
         self._nonces.pop(transaction["from"], None)
         hash_ = self.ask("eth_sendTransaction", transaction)
-        self.ask("evm_mine")
+        self.ask("evm_mine", {"timestamp": at, "blocks": 1})
         receipt = self.ask("eth_getTransactionReceipt", hash_)
         created = checksum(receipt["contractAddress"])
         world.call_it("the new diamond", created)

@@ -151,7 +151,7 @@ def _create(stage: Stage, cuts: list[tuple[str, int, list[bytes]]], init: str, d
     for world in stage.chain.worlds:
         named = [(world[facet], action, selectors) for facet, action, selectors in cuts]
         code = diamond_creation(world.market.diamond, named, world["admin"], world[init], data)
-        created, refusal, events = stage.chain.create(world, "admin", to_hex(code))
+        created, refusal, events = stage.chain.create(world, "admin", to_hex(code), stage.later())
         outcomes.append(Outcome(created is not None, None, refusal, events))
     published, ours = outcomes
     if published != ours:
