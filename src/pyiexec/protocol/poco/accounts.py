@@ -6,7 +6,7 @@ They run within a call. Source: PoCo 6.2, money primitives of the escrow; amount
 from __future__ import annotations
 
 from pyiexec.protocol.money import KITTY_ADDRESS
-from pyiexec.protocol.poco.refusals import require
+from pyiexec.protocol.poco.refusals import UNDERFLOW, panic, require
 from pyiexec.protocol.poco.store import Store
 from pyiexec.protocol.primitives import NULL_ADDRESS, Address, TaskId
 
@@ -34,7 +34,8 @@ class Accounts(Store):
         """Frozen to free."""
         self._take_from_pot(account, amount)
         frozen = self.frozen.get(account, 0)
-        require(amount <= frozen)
+        if amount > frozen:
+            raise panic(UNDERFLOW)
         self.frozen[account] = frozen - amount
         self.free[account] = self.free.get(account, 0) + amount
         self._tell_transfer(self.address, account, amount)
@@ -55,7 +56,8 @@ class Accounts(Store):
     def _seize(self, account: Address, amount: int, ref: TaskId) -> None:
         """Take what is frozen; it stays in the pot until it is paid out."""
         frozen = self.frozen.get(account, 0)
-        require(amount <= frozen)
+        if amount > frozen:
+            raise panic(UNDERFLOW)
         self.frozen[account] = frozen - amount
         self.world.emit(self.address, "Seize", owner=account, amount=amount, ref=ref)
 

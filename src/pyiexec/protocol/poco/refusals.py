@@ -12,8 +12,9 @@ from pyiexec.protocol.primitives import Address, keccak256, to_bytes
 #: Selectors of ``Error(string)`` and ``Panic(uint256)``.
 ERROR = bytes.fromhex("08c379a0")
 PANIC = bytes.fromhex("4e487b71")
-#: What a failed assertion panics with.
+#: What a failed assertion, and an arithmetic underflow, panic with.
 ASSERTION_FAILED = 0x01
+UNDERFLOW = 0x11
 
 _WORD = 32
 
