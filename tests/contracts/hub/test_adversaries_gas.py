@@ -176,6 +176,23 @@ def test_an_enclave_or_broker_of_any_code_vouches_for_nothing(market: Any, plant
     assert market.task(task).contributors == ()
 
 
+def test_a_wallet_changes_nothing_while_it_is_asked(market: Any, reverted: Any) -> None:
+    """It is called statically: what it tries to write at the hub fails, whatever it answers in the end."""
+    approve = FUNCTIONS["approve"].encode(market.stranger, 5)
+    push = "".join(f"7f{approve[at : at + 32].hex():0<64}60{at:02x}52" for at in range(0, len(approve), 32))
+    call = f"5f5f60{len(approve):02x}5f5f73{market.hub[2:]}5af1"
+    answer = "7f1626ba7e" + "00" * 28 + "5f5260205ff3"
+    # tries, leaves the outcome where it does not matter, and says yes
+    market.chain.ask("anvil_setCode", PLANTED, "0x" + push + call + "50" + answer)
+    market.fund(PLANTED)
+    match = market.match(request=market.request_order(requester=PLANTED, sign="0x01"))
+    assert market.deal(match.id).requester.lower() == PLANTED.lower()
+    assert market.view("allowance", PLANTED, market.stranger) == 0
+    # the same code, called by anybody, may well approve
+    market.chain.send(PLANTED, b"", market.stranger)
+    assert market.view("allowance", PLANTED, market.stranger) == 5
+
+
 @pytest.mark.parametrize("word", ["1626ba7e" + "00" * 27 + "01", "00" * 28 + "1626ba7e", "ff" * 32, "01" * 32])
 @pytest.mark.parametrize("size", [0, 4, 31, 32, 64, 100_000])
 def test_only_the_magic_word_itself_is_a_yes(market: Any, word: str, size: int) -> None:

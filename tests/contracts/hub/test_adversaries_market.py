@@ -155,6 +155,42 @@ def test_the_policy_may_change_until_the_match_and_not_after(market: Any) -> Non
     assert terms == [(STAKE, 1), (10**9 * (2**32 - 1) // 100, 100)]
 
 
+def test_a_broker_settles_any_task_of_any_scheduler_with_an_enclave_of_its_own(market: Any) -> None:
+    """Even one that asks for no enclave: whoever names a broker trusts it with every task at low trust."""
+    task, worker = market.started(), market.workers[0]
+    market.send("setTeeBroker", market.broker, sender=market.admin)
+    market.contribute_and_finalize(task, worker, "rubbish", by=market.broker, enclave=market.enclave)
+    assert market.task(task).status == 3
+    assert market.task(task).result_digest == market.digest("rubbish")
+
+
+def test_sending_to_oneself_changes_nothing(market: Any, reverted: Any) -> None:
+    before = market.account(market.requester)
+    market.send("transfer", market.requester, before[0], sender=market.requester)
+    assert market.account(market.requester) == before
+    with pytest.raises(reverted):
+        market.send("transfer", market.requester, before[0] + 1, sender=market.requester)
+    market.send("approve", market.requester, 7, sender=market.requester)
+    market.send("transferFrom", market.requester, market.requester, 7, sender=market.requester)
+    assert market.account(market.requester) == before
+    assert market.view("allowance", market.requester, market.requester) == 0
+
+
+def test_a_list_that_names_a_task_twice_is_refused_whole(market: Any, reverted: Any) -> None:
+    match = market.match(volume=2)
+    for deals, indexes in (([match.id] * 2, [0, 0]), ([match.id] * 3, [0, 1, 0])):
+        with pytest.raises(reverted):
+            market.send("initializeArray", deals, indexes, sender=market.stranger)
+    tasks = [market.initialize(match, index) for index in range(2)]
+    over = market.task(tasks[0]).final_deadline
+    for which in ([tasks[0]] * 2, [*tasks, tasks[1]]):
+        with pytest.raises(reverted):
+            market.send("claimArray", which, sender=market.stranger, at=over)
+        over += 1
+    assert [market.task(task).status for task in tasks] == [1, 1]
+    assert market.account(market.requester)[1] == 2 * PRICE
+
+
 # --- filling the list of contributors ---------------------------------------------------------------------------------
 
 
