@@ -246,11 +246,19 @@ class TestRefusals:
         refused = command.refused(*DEPLOY, code="CHAIN_UNREACHABLE")
         assert "secret-access-key" not in str(refused)
 
-    @pytest.mark.parametrize("category", ["XS", "XS=", "=300", "XS=fast", "XS=0", "XS=4294967296", "XS=-1"])
+    @pytest.mark.parametrize(
+        "category", ["XS", "XS=", "=300", "XS=fast", "XS=0", "XS=4294967296", "XS=-1", "é" * 129 + "=1"]
+    )
     def test_of_a_category_that_is_none(self, command: QuickCli, category: str) -> None:
         outcome = command(*DEPLOY, "--category", category)
         assert outcome.code == 2
         assert "NAME=SECONDS" in outcome.err
+
+    @pytest.mark.parametrize("uri", ["{name}/", "{kind", "}", "{0}", "{kind.length}", "x" * 513])
+    def test_of_a_place_for_metadata_that_is_none(self, command: QuickCli, chain: Chain, uri: str) -> None:
+        before = chain.sent_by(derive(MNEMONIC, 1))
+        command.refused(*DEPLOY, "--salt", "5", "--base-uri", uri, code="BAD_REQUEST")
+        assert chain.sent_by(derive(MNEMONIC, 1)) == before
 
     def test_of_a_manifest_that_is_none(self, command: QuickCli) -> None:
         command.refused("contracts", "verify", "market.json", code="NETWORK_UNKNOWN")

@@ -29,7 +29,7 @@ class CategoryType(click.ParamType["Category"]):
         from pyiexec.chain.hub import Category
 
         name, _, seconds = str(value).partition("=")
-        if not name or not seconds.isdecimal() or not 0 < int(seconds) < 2**32:
+        if not 0 < len(name.encode()) <= 256 or not seconds.isdecimal() or not 0 < int(seconds) < 2**32:
             self.fail(f"{value!r} is not NAME=SECONDS, such as XS=300", param, ctx)
         return Category(name, '""', int(seconds))
 

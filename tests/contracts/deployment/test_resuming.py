@@ -174,6 +174,15 @@ def test_a_hub_with_another_token_is_a_conflict(node: Any, deployed: Manifest, d
     assert deployed.token in failure.value.what
 
 
+def test_a_hub_with_other_registries_is_a_conflict(node: Any, deployed: Manifest, deployer: Signer) -> None:
+    other = deployed.registries.app
+    node.send(deployer.address, deployed.hub, FUNCTIONS["changeRegistries"].encode(other, other, other))
+    with pytest.raises(IexecError) as failure:
+        node.run(deploy(node.rpc, deployer))
+    assert failure.value.code == "DEPLOYMENT_CONFLICT"
+    assert "registries" in failure.value.what
+
+
 @pytest.mark.parametrize("name", ["IexecPoco1Facet", "AppRegistry", "Factory"])
 def test_foreign_code_at_an_address_is_a_conflict(node: Any, deployed: Manifest, deployer: Signer, name: str) -> None:
     node.ask("anvil_setCode", deployed.contracts[name].address, "0x600160005260206000f3")

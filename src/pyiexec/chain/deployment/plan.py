@@ -46,6 +46,9 @@ REGISTRY_BASE_URI = "https://nfts-metadata.iex.ec/{kind}/{chain_id}/"
 
 REGISTRIES = {"app": "AppRegistry", "dataset": "DatasetRegistry", "workerpool": "WorkerpoolRegistry"}
 
+#: Bytes of a base URI (contracts/registries/README.md).
+MAX_URI = 512
+
 #: nRLC of a new token.
 SUPPLY = 87_000_000 * 10**9
 
@@ -227,7 +230,8 @@ def make_plan(
         salt: sets several deployments of one account apart.
 
     Raises:
-        IexecError: ``ARTIFACT_MISSING``; ``BAD_REQUEST`` for a token of a hub that has none.
+        IexecError: ``ARTIFACT_MISSING``; ``BAD_REQUEST`` for a token of a hub that has none, and for a base URI that
+            cannot be filled in or is too long.
     """
     parts = _Parts(owner, salt)
     if variant == "native" and token_address:
@@ -255,9 +259,20 @@ def make_plan(
         salt=salt,
         token=rlc,
         parts=parts.found,
-        base_uris={kind: registry_base_uri.format(kind=kind, chain_id=chain_id) for kind in registry},
+        base_uris={kind: _filled_in(registry_base_uri, kind, chain_id) for kind in registry},
         categories=tuple(categories),
     )
+
+
+def _filled_in(base_uri: str, kind: str, chain_id: int) -> str:
+    try:
+        uri = base_uri.format(kind=kind, chain_id=chain_id)
+    except (AttributeError, LookupError, ValueError):
+        remedy = "Use no braces but those of {kind} and {chain_id}."
+        raise IexecError("BAD_REQUEST", f"the base URI {base_uri!r} cannot be filled in", remedy=remedy) from None
+    if len(uri.encode()) > MAX_URI:
+        raise IexecError("BAD_REQUEST", f"the base URI is longer than {MAX_URI} bytes", remedy="Give a shorter one.")
+    return uri
 
 
 def check_codes(plan: Plan, codes: Mapping[str, bytes]) -> None:
@@ -315,8 +330,10 @@ def _hub_steps(plan: Plan, found: HubSettings | None) -> list[Step]:
     if found is None or not any(to_bytes(address).strip(b"\0") for address in found.registries.values()):
         data = calls.configure(plan.token, wanted["app"], wanted["dataset"], wanted["workerpool"])
         steps.append(_setting(Stage.SETTINGS, "configure the hub", plan.hub, data))
-    elif (found.token, found.registries) != (plan.token, wanted):
-        raise _conflict(f"the hub {plan.hub} is configured with the token {found.token} and other registries")
+    elif found.token != plan.token:
+        raise _conflict(f"the hub {plan.hub} is configured with the token {found.token}, not {plan.token}")
+    elif found.registries != wanted:
+        raise _conflict(f"the hub {plan.hub} is configured with other registries: {dict(found.registries)}")
     present = found.categories if found else ()
     for number, (there, category) in enumerate(zip(present, plan.categories, strict=False)):
         if there != category:
