@@ -14,10 +14,12 @@ import pytest
 from pyiexec.chain import token
 from pyiexec.chain.calls import match_orders
 from pyiexec.chain.hub import FUNCTIONS
-from pyiexec.protocol.orders import order_to_abi
-from pyiexec.protocol.primitives import NULL_BYTES32, bytes32, to_bytes
+from pyiexec.protocol import ids
+from pyiexec.protocol.primitives import NULL_BYTES32, Bytes32, OrderHash, bytes32, to_bytes
 
+from . import moves
 from .chain import Chain
+from .moves import Text
 from .worlds import KINDS, Call, OrderPlan, Outcome, World
 
 TEE, FRAMEWORK = 1, 2
@@ -61,9 +63,21 @@ def orders(**changes: dict[str, Any]) -> list[OrderPlan]:
     ]
 
 
-def match(**changes: dict[str, Any]) -> Call:
-    plans = orders(**changes)
-    return hub("stranger", "matchOrders", lambda world: [order_to_abi(world.order(plan)) for plan in plans])
+def match(name: str = "matchOrders", **changes: dict[str, Any]) -> Call:
+    return moves.orders("stranger", name, orders(**changes))
+
+
+def boost(**changes: dict[str, Any]) -> Call:
+    return match("matchOrdersBoost", **changes)
+
+
+#: Nothing for a dataset, but a price.
+PRICED_NOTHING = {
+    "app": {"app": "app 0"},
+    "dataset": {"dataset": "nobody", "datasetprice": 777},
+    "request": {"dataset": "nobody"},
+}
+LONG = {kind: {"volume": 2**53 - 1} for kind in KINDS}
 
 
 def signature_of(signer: str, change: Callable[[bytes], bytes] = bytes) -> Call:
@@ -128,6 +142,20 @@ DIFFERENCES: dict[str, tuple[Call, str, str]] = {
         "(True,)",
         "refused: ERC20: mint to the hub",
     ),
+    "fixed 06, a dataset made for another enclave framework in Boost": (
+        boost(
+            app={"tag": bytes32(TEE)},
+            dataset={"tag": bytes32(TEE | FRAMEWORK)},
+            workerpool={"tag": bytes32(TEE)},
+        ),
+        "refused: PocoBoost: Workerpool tag does not match demand",
+        "a deal",
+    ),
+    "fixed 07, orders of more tasks than Boost can count": (
+        boost(**LONG),
+        "refused: SafeCastOverflowedUintDowncast()",
+        "a deal",
+    ),
     "an app without code": (
         match(app={"app": "stranger"}, request={"app": "stranger"}),
         "refused: ",
@@ -165,6 +193,34 @@ def test_fixed_19_an_account_with_delegated_code_signs_with_its_key(chain: Chain
     world = chain.worlds[0]
     chain.ask("anvil_setCode", world["worker 6"], DELEGATION + world["app_registry"][2:])
     assert [told(answer) for answer in chain.read([signature_of("worker 6")])[0]] == ["(False,)", "(True,)"]
+
+
+def test_fixed_03_a_boost_task_is_paid_by_who_paid_for_the_deal(chain: Chain) -> None:
+    deposits = [moves.hub(name, "deposit", 10**9) for name in ("requester", "sponsor", "scheduler")]
+    for call in deposits:
+        chain.send(call, chain.now() + 1)
+    plans = orders(app={"appprice": 5}, request={"requester": "requester"})
+    chain.send(moves.orders("sponsor", "sponsorMatchOrdersBoost", plans), chain.now() + 1)
+    for world in chain.worlds:
+        world.call_it("deal", ids.deal_id(OrderHash(Bytes32(world.order_hash(plans[3]))), 0))
+    push = moves.push("worker 1", "deal", 0, signer="scheduler")
+    published, ours = chain.send(push, chain.now() + 1)
+    assert (told(published), ours.succeeded) == ("refused: panic 0x11", True)
+    assert ("hub", "Seize", {"owner": "sponsor", "amount": 5, "ref": "deal, task 0"}) in ours.events
+
+
+def test_fixed_04_what_is_not_sold_is_not_paid_for_in_boost(chain: Chain) -> None:
+    chain.send(moves.hub("requester", "deposit", 10**9), chain.now() + 1)
+    outcomes = chain.send(boost(**PRICED_NOTHING), chain.now() + 1)
+    locked = [outcome.events[1] for outcome in outcomes]
+    assert locked == [("hub", "Lock", {"owner": "requester", "amount": amount}) for amount in (777, 0)]
+
+
+def test_6_2_a_callback_is_given_twice_the_gas_unless_told_otherwise(chain: Chain) -> None:
+    settings = [chain.worlds[0]["stingy token"], Text(""), Text(""), 9, *["nobody"] * 4]
+    chain.send(moves.hub("admin", "configure", *settings, to="bare hub"), chain.now() + 1)
+    (answers,) = chain.read([moves.hub("stranger", "callbackgas", to="bare hub")])
+    assert [told(answer) for answer in answers] == ["(100000,)", "(200000,)"]
 
 
 def test_6_2_a_deposit_may_bring_a_match(chain: Chain) -> None:
