@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from gas_scenario import BAG, BOOST, CALL, CREATION, PARAMS, RESULTS, TASK, VIEW, Scenario
+from gas_scenario import BAG, BOOST, CALL, CREATION, PARAMS, RESULTS, TASK, VIEW, NativeScenario, Scenario
 from pyiexec.chain.anvil import HARDFORK, VERSION, Anvil, AnvilOptions
 from pyiexec.chain.artifacts import load
 from pyiexec.chain.rpc import JsonRpc
+from pyiexec.protocol.primitives import NULL_ADDRESS
 from reference import published
 from reference.ledger import Ledger
 from reference.markets import compiled, deploy_ours, deploy_reference
@@ -125,12 +126,18 @@ async def measure() -> tuple[Gas, Gas]:
             await deploy(ledger, await ledger.create(rlc))
             for ledger, deploy in zip(ledgers, (deploy_reference, deploy_ours), strict=True)
         ]
+        native = [
+            await deploy(ledger, NULL_ADDRESS, "native")
+            for ledger, deploy in zip(ledgers, (deploy_reference, deploy_ours), strict=True)
+        ]
         # from here on a block is mined for each transaction, and at no other time
         await rpc.call("evm_setIntervalMining", 0)
         # the functions of a hub, as the reference has them
         selectors = [selector for _, _, linked in markets[0].cuts for selector in linked]
         for ledger, market in zip(ledgers, markets, strict=True):
             await Scenario(ledger, market, helpers, selectors).run()
+        for ledger, market in zip(ledgers, native, strict=True):
+            await NativeScenario(ledger, market).run()
     return ledgers[0].gas, ledgers[1].gas
 
 

@@ -11,7 +11,7 @@ from pyiexec.chain import calls, registries, token
 from pyiexec.chain.abi import Function
 from pyiexec.chain.anvil import CHAIN_ID, MNEMONIC
 from pyiexec.chain.deployment import STANDARD_CATEGORIES
-from pyiexec.chain.hub import FUNCTIONS
+from pyiexec.chain.hub import FUNCTIONS, NATIVE_FUNCTIONS
 from pyiexec.chain.mnemonic import derive
 from pyiexec.chain.signer import Signer
 from pyiexec.protocol.eip712 import Domain, order_hash
@@ -487,3 +487,38 @@ class Scenario:
                 ADMIN, registry, REGISTRY["transferOwnership"].encode(AGENT.address), f"{title}.transferOwnership"
             )
             await self._other(AGENT, registry, REGISTRY["renounceOwnership"].encode(), f"{title}.renounceOwnership")
+
+
+#: What one nRLC is on a chain whose own coin is RLC, in wei.
+UNIT = 10**9
+
+
+class NativeScenario:
+    """What a hub that holds the chain's own coin does otherwise."""
+
+    def __init__(self, ledger: Ledger, market: Market) -> None:
+        self.ledger = ledger
+        self.hub = market.hub
+
+    async def run(self) -> None:
+        """Every function of its escrow."""
+        deposit, deposit_for, deposit_array = (
+            NATIVE_FUNCTIONS[name] for name in ("deposit", "depositFor", "depositForArray")
+        )
+        targets = [worker.address for worker in WORKERS]
+        coins = 10**6
+        await self._send(REQUESTER, deposit.encode(), "deposit", coins * UNIT)
+        await self._send(REQUESTER, deposit.encode(), "deposit, with dust", coins * UNIT + 5)
+        await self._send(REQUESTER, deposit_for.encode(FRIEND.address), "depositFor", coins * UNIT)
+        data = deposit_array.encode([coins] * len(targets), targets)
+        await self._send(REQUESTER, data, "depositForArray", len(targets) * coins * UNIT)
+        await self._send(AGENT, b"", "a plain transfer", coins * UNIT)
+        await self._send(AGENT, Function.parse("nowhere()").encode(), "an unknown function", coins * UNIT)
+        await self._send(REQUESTER, FUNCTIONS["withdraw"].encode(5), "withdraw")
+        await self._send(REQUESTER, FUNCTIONS["withdrawTo"].encode(5, AGENT.address), "withdrawTo")
+        await self._send(REQUESTER, FUNCTIONS["transfer"].encode(AGENT.address, 5), "transfer")
+        await self._send(REQUESTER, FUNCTIONS["approve"].encode(AGENT.address, 5), "approve")
+        await self._send(ADMIN, FUNCTIONS["recover"].encode(), "recover")
+
+    async def _send(self, sender: Signer, data: bytes, note: str, value: int = 0) -> None:
+        await self.ledger.send(sender.address, self.hub, data, value=value, note=f"{CALL}: native hub: {note}")

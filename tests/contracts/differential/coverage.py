@@ -14,7 +14,7 @@ from .worlds import Call, Outcome
 
 #: How often a full run reaches everything.
 LEAST = 20
-#: The share of calls that have to succeed in a full run.
+#: The share of transactions that have to succeed in a full run.
 SUCCEEDING = 0.6
 
 KINDS = ("app", "dataset", "workerpool")

@@ -83,11 +83,11 @@ def main(count: int = HISTORIES) -> int:
     whole = Coverage()
     for coverage in totals.values():
         whole.merge(coverage)
-    share = whole.succeeded / whole.calls
-    print(f"\n{_commit()}: {whole.calls} calls, {share:.1%} succeeded (at least {SUCCEEDING:.0%});", end=" ")
+    share = whole.transactions_succeeded / whole.transactions
     print(
-        f"{whole.transactions} of them transactions, {whole.transactions_succeeded / whole.transactions:.1%} succeeded;"
+        f"\n{_commit()}: {whole.transactions} transactions, {share:.1%} succeeded (at least {SUCCEEDING:.0%});", end=" "
     )
+    print(f"{whole.calls - whole.transactions} calls of views besides the comparing of states;")
     print(f"{ROUNDS} rounds of directed stories, {count} histories, {time.monotonic() - started:.0f} s")
     if lacking:
         print(f"not reached {LEAST} times:", *lacking, sep="\n  ")

@@ -65,6 +65,8 @@ def a_hub_configured(stage: Stage) -> None:
             Refusal(hub("stranger", "importScore", "worker 1"), row="no older hub"),
         ]
     )
+    unset = ("name", "symbol", "decimals", "token", "eip712domain_separator", "countCategory", "callbackgas")
+    stage.see(*(hub("stranger", name, to="bare hub") for name in unset))
     stage.do(hub("admin", "configure", *_settings("older hub"), to="bare hub"))
     stage.refuse_all(
         [

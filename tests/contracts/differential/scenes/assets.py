@@ -19,6 +19,7 @@ FIELDS = {
 }
 INTERFACES = ("0x01ffc9a7", "0x80ac58cd", "0x5b5e139f", "0x780e9d63", "0xffffffff", "0x150b7a02")
 NOT_OWNER = "Ownable: caller is not the owner"
+NO_NAMES = "Operation not supported on this chain"
 UNKNOWN = 12345
 
 #: Reasons are those of 6.1, for which 6.2 has custom errors; comparison.py has both.
@@ -50,6 +51,7 @@ REFUSALS = (
     "createApp: ERC721: mint to the zero address",
     "initialize: already initialized",
     "setName: caller is not the owner",
+    "setName: Operation not supported on this chain",
     "changePolicy: caller is not the owner",
     "changePolicy: reward above the whole",
     "nowhere: no function of an asset",
@@ -210,6 +212,8 @@ def registries_administered(stage: Stage) -> None:
                 Refusal(registry("admin", kind, "initialize", "nobody"), row="initialized before"),
                 Refusal(registry("stranger", kind, "setBaseURI", Text(base)), NOT_OWNER),
                 Refusal(registry("stranger", kind, "setName", "nobody", Text("name")), NOT_OWNER),
+                Refusal(registry("admin", kind, "setName", "stranger", Text("name")), NO_NAMES),
+                Refusal(asset(owner, token, "setName", "stranger", Text("name")), NO_NAMES),
                 Refusal(registry("stranger", kind, "transferOwnership", "stranger"), NOT_OWNER),
                 Refusal(registry("stranger", kind, "renounceOwnership"), NOT_OWNER),
                 Refusal(

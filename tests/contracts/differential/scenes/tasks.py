@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from .. import moves
 from ..moves import contribute, contribute_and_finalize, hub, reveal
-from ..stage import RIGHT, TEE, WRONG, Refusal, Stage
+from ..stage import RIGHT, TEE, WORKERS, WRONG, Refusal, Stage
 
 UNKNOWN = "0x" + "ab" * 32
 #: Gas short of what a callback has to be offered.
 SHORT = 5_000
+BAG = 80
 BROKE = "IexecEscrow: Transfer amount exceeds balance"
 FORMAT = "invalid-signature-format"
 
@@ -210,6 +211,19 @@ def a_vote_of_one_mind(stage: Stage) -> None:
     stage.look()
 
 
+def a_bag_of_tasks(stage: Stage) -> None:
+    """Business as usual: all tasks of a large deal, side by side."""
+    deal = stage.deal(volume=BAG, pool="workerpool 0")
+    tasks = [stage.name_task(deal, index) for index in range(BAG)]
+    workers = [stage.dice.choice(WORKERS[:6]) for _ in tasks]
+    pairs = list(zip(tasks, workers, strict=True))
+    stage.do_all([hub("stranger", "initialize", deal.name, index) for index in range(BAG)])
+    stage.do_all([contribute(worker, task, RIGHT, signer="scheduler") for task, worker in pairs])
+    stage.do_all([reveal(worker, task, RIGHT) for task, worker in pairs])
+    stage.do_all([hub("scheduler", "finalize", task, b"link", b"") for task in tasks])
+    stage.see(*(moves.view("viewTask", task) for task in tasks))
+
+
 def a_seal_of_another(stage: Stage) -> None:
     """A worker who copies hash and seal of another commits to nothing it can reveal."""
     task, deal = stage.task()
@@ -393,6 +407,7 @@ SCENES = (
     a_callback_that_is_offered_too_little,
     a_vote,
     a_vote_of_one_mind,
+    a_bag_of_tasks,
     a_seal_of_another,
     a_task_that_is_reopened,
     a_task_whose_time_is_up,
