@@ -10,11 +10,11 @@ from pyiexec.protocol.eip712 import operation_hash
 from pyiexec.protocol.orders import AppOrder, DatasetOrder, Order, RequestOrder, WorkerpoolOrder
 from pyiexec.protocol.poco.matching import FourOrders
 from pyiexec.protocol.primitives import NULL_BYTES32, bytes32, to_bytes, to_hex
+from pyiexec.protocol.tags import GPU, SCONE, TDX, TEE
 
 from .dice import Dice
 from .stage import CONSUMERS, PEOPLE, Mirror, Stage
 
-TEE, SCONE, GPU = 1, 2, 256
 STRUCTS = {"app": AppOrder, "dataset": DatasetOrder, "workerpool": WorkerpoolOrder, "request": RequestOrder}
 KINDS = tuple(STRUCTS)
 #: More than any order can ever serve.
@@ -60,7 +60,7 @@ class OrderMill:
         app, dataset = dice.pick("app 0", "app 1"), dice.pick("nobody", "dataset 0", "dataset 1")
         pool, requester = dice.pick(*["workerpool 0"] * 3, "workerpool 1"), self._requester(dice)
         tag = dice.pick(0, 0, 0, TEE | SCONE, GPU)
-        price = dice.pick(0, 1000), dice.pick(0, 10**6), dice.pick(10**9, 7, 10**9 + 15, 0)
+        price = dice.pick(0, 1000), dice.pick(0, 10**6), dice.pick(10**9, 7, 10**11, 10**9 + 15, 0)
         category = dice.pick(0, 0, 1)
         bag = {"tag": bytes32(tag), "volume": dice.pick(1, 2, 3)}
         without = dataset == "nobody" and dice.chance(70)
@@ -85,7 +85,7 @@ class OrderMill:
             | bag,
         }
         # What the frameworks of a dataset's tag say binds nobody.
-        fields["dataset"]["tag"] = bytes32(tag & ~SCONE | dice.pick(0, 8)) if tag & TEE else bag["tag"]
+        fields["dataset"]["tag"] = bytes32(tag & ~SCONE | dice.pick(0, TDX)) if tag & TEE else bag["tag"]
         if without:
             fields["dataset"] |= {"tag": NULL_BYTES32, "volume": 0}
         longer = dice.pick(None, *KINDS)

@@ -7,7 +7,8 @@ from pyiexec.protocol.orders import DatasetOrder, Order, RequestOrder, order_to_
 from pyiexec.protocol.poco import Outcome
 from pyiexec.protocol.poco.matching import FourOrders
 from pyiexec.protocol.poco.store import VOLUME_MAX
-from pyiexec.protocol.primitives import NULL_ADDRESS, DealId, to_bytes
+from pyiexec.protocol.primitives import NULL_ADDRESS, DealId, bytes32, to_bytes
+from pyiexec.protocol.tags import GPU, SCONE, TDX, TEE
 
 from .dice import Dice
 from .orders import KINDS
@@ -107,11 +108,14 @@ class Trading(Player):
         hub = self.hub
         without = [name for name, deal in hub.deals.items() if not deal.has_dataset]
         deal = dice.choose(without if without and dice.chance(85) else [*hub.deals, *hub.boost_deals])
-        fitting = [each for each in self.orders if isinstance(each, DatasetOrder) and each.dataset != NULL_ADDRESS]
-        if fitting and dice.chance(60):
-            order = dice.choose(fitting[-6:])
+        known = [each for each in self.orders if isinstance(each, DatasetOrder) and each.dataset != NULL_ADDRESS]
+        if known and dice.chance(70):
+            order = dice.choose(known[-6:])
         else:
             order = self.mill.four(dice, calm=dice.chance(50)).dataset
+        if order.dataset != NULL_ADDRESS and dice.chance(60):
+            tag = int(hub.deal(deal).tag, 16) ^ dice.pick(0, SCONE, TDX, TEE, GPU)
+            order = self.mill.again(dice, order, tag=bytes32(tag), volume=1)
         self.ask(
             "assertDatasetDealCompatibility",
             [order_to_abi(order), deal],
