@@ -38,7 +38,7 @@ class Banking(Trading):
         elif pick == "depositFor":
             self.call(sender, pick, [amount, target], lambda _: hub.deposit_for(amount, target, sender=who))
         else:
-            amounts = [amount // 2, 3] if dice.chance(85) else [amount]
+            amounts = [amount // 2, 3] if dice.usually(85) else [amount]
             targets = [target, self.at("sponsor")]
             self.call(sender, pick, [amounts, targets], lambda _: hub.deposit_for_array(amounts, targets, sender=who))
 
@@ -92,10 +92,10 @@ class Banking(Trading):
             self.call(sender, pick, [other, amount], lambda _: hub.increase_allowance(other, amount, sender=who))
         elif pick == "decreaseAllowance":
             allowed = hub.allowance(who, other)
-            amount = dice.pick(allowed, allowed // 2, 0) if dice.chance(85) else allowed + 1
+            amount = dice.pick(allowed, allowed // 2, 0) if dice.usually(85) else allowed + 1
             self.call(sender, pick, [other, amount], lambda _: hub.decrease_allowance(other, amount, sender=who))
         else:
-            other = self.at("content" if dice.chance(75) else dice.pick("stranger", "hub", "token", "yes"))
+            other = self.at("content" if dice.usually(75) else dice.pick("stranger", "hub", "token", "yes"))
             amount = self._amount(dice, 10**10)
             self.call(
                 sender,
@@ -126,7 +126,7 @@ class Banking(Trading):
         """To the hub, or to somebody who takes it."""
         sender = dice.choose(PEOPLE[1:6])
         who, amount = self.at(sender), dice.pick(10**15, 10**12)
-        if dice.chance(70):
+        if dice.usually(70):
             spender = dice.pick(self.hub_address, self.at("stranger"))
             arguments: list[Any] = [spender, amount]
             self._token(sender, "approve", arguments, lambda _: self.rlc.approve(spender, amount, sender=who))
@@ -142,7 +142,7 @@ class Banking(Trading):
     @step(2)
     def deposit_with_notice(self, dice: Dice) -> None:
         """A deposit by the token's call, mostly with the orders that it pays for."""
-        orders = self.mill.four(dice) if dice.chance(70) else None
+        orders = self.mill.four(dice) if dice.usually(70) else None
         data: Any = b""
         if orders:
             self.learn(orders)
@@ -154,7 +154,7 @@ class Banking(Trading):
         if sender not in self.stage.signers or dice.chance(5):
             sender = "stranger"
         who, amount = self.at(sender), dice.pick(10**10, 1, 0)
-        spender = self.at("hub" if dice.chance(92) else dice.pick("stranger", "content"))
+        spender = self.at("hub" if dice.usually(92) else dice.pick("stranger", "content"))
         told = self._token(
             sender,
             "approveAndCall",
@@ -177,7 +177,7 @@ class Banking(Trading):
 
     @step(1)
     def recover(self, dice: Dice) -> None:
-        sender = self.name(self.hub.owner) if dice.chance(85) else "stranger"
+        sender = self.name(self.hub.owner) if dice.usually(85) else "stranger"
         before, self.strayed = self.strayed, 0 if sender == self.name(self.hub.owner) else self.strayed
         told = self.call(sender, "recover", [], lambda _: self.hub.recover(sender=self.at(sender)))
         assert told is None or told.value == before

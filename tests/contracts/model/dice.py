@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Dice:
-    """Draws; the first option and "no" are what a failing history is shrunk to."""
+    """Draws; the first option, no to what is rare and yes to what is usual are what a failing history is shrunk to."""
 
     def __init__(self, data: Any) -> None:
         self._data = data
@@ -25,3 +25,6 @@ class Dice:
 
     def chance(self, percent: int) -> bool:
         return bool(self._data.draw(st.integers(0, 99)) >= 100 - percent)
+
+    def usually(self, percent: int) -> bool:
+        return bool(self._data.draw(st.integers(0, 99)) < percent)

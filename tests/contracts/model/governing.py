@@ -21,9 +21,9 @@ class Governing(Player):
     def change_policy(self, dice: Dice) -> None:
         pool = dice.pick("workerpool 0", "workerpool 1")
         registry = self.mirror.registries["workerpools"]
-        sender = self.name(registry.entry(self.at(pool)).owner) if dice.chance(90) else "stranger"
+        sender = self.name(registry.entry(self.at(pool)).owner) if dice.usually(90) else "stranger"
         ratios = (
-            dice.pick((30, 1), (100, 50), (0, 0), (1000, 100)) if dice.chance(85) else dice.pick((35, 101), (2**32, 5))
+            dice.pick((30, 1), (100, 50), (0, 0), (1000, 100)) if dice.usually(85) else dice.pick((35, 101), (2**32, 5))
         )
         self.play(
             sender,
@@ -39,8 +39,8 @@ class Governing(Player):
         kind = f"{ASSETS[asset][0]}s"
         registry, what = self.mirror.registries[kind], self.at(asset)
         seller = self.name(registry.entry(what).owner)
-        sender = seller if dice.chance(80) else dice.pick("stranger", "sponsor")
-        owner = self.at(seller if dice.chance(90) else "stranger")
+        sender = seller if dice.usually(80) else dice.pick("stranger", "sponsor")
+        owner = self.at(seller if dice.usually(90) else "stranger")
         buyer = self.at("nobody" if dice.chance(8) else dice.pick(*PEOPLE[1:6], "yes", "worker 0"))
         self.play(
             sender,
@@ -55,7 +55,7 @@ class Governing(Player):
         asset = dice.choose(tuple(ASSETS))
         kind = f"{ASSETS[asset][0]}s"
         registry, what = self.mirror.registries[kind], self.at(asset)
-        sender = self.name(registry.entry(what).owner) if dice.chance(85) else "stranger"
+        sender = self.name(registry.entry(what).owner) if dice.usually(85) else "stranger"
         who, other = self.at(sender), self.at("nobody" if dice.chance(8) else dice.pick("stranger", "sponsor"))
         if dice.chance(50):
             token_id, approved = int(what, 16), dice.pick(True, False)
@@ -73,7 +73,7 @@ class Governing(Player):
     @step(2)
     def set_something(self, dice: Dice) -> None:
         hub = self.hub
-        sender = self.name(hub.owner) if dice.chance(85) else "stranger"
+        sender = self.name(hub.owner) if dice.usually(85) else "stranger"
         who = self.at(sender)
         pick = dice.pick("setTeeBroker", "setCallbackGas", "createCategory", "changeRegistries", "transferOwnership")
         if pick == "setTeeBroker":
@@ -83,12 +83,12 @@ class Governing(Player):
             gas = dice.pick(200_000, 100_000)
             self.call(sender, pick, [gas], lambda _: hub.set_callback_gas(gas, sender=who))
         elif pick == "createCategory":
-            seconds = dice.pick(60, 0) if dice.chance(80) else 2**32
+            seconds = dice.pick(60, 0) if dice.usually(80) else 2**32
             category = "new", "a category", seconds
             self.call(sender, pick, category, lambda _: hub.create_category(*category, sender=who))
         elif pick == "changeRegistries":
             usual = [self.at(kind) for kind in ("apps", "datasets", "workerpools")]
-            changed = usual if dice.chance(85) else [usual[1], usual[0], self.at("stranger")]
+            changed = usual if dice.usually(85) else [usual[1], usual[0], self.at("stranger")]
             self.call(sender, pick, changed, lambda _: hub.change_registries(*changed, sender=who))
         else:
             heir = self.at(dice.pick("admin", "sponsor"))

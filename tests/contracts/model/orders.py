@@ -63,7 +63,7 @@ class OrderMill:
         price = dice.pick(0, 1000), dice.pick(0, 10**6), dice.pick(10**9, 7, 10**11, 10**9 + 15, 0)
         category = dice.pick(0, 0, 1)
         bag = {"tag": bytes32(tag), "volume": dice.pick(1, 2, 3)}
-        without = dataset == "nobody" and dice.chance(70)
+        without = dataset == "nobody" and dice.usually(70)
         fields: Fields = {
             "app": {"app": app, "appprice": price[0]} | bag,
             "dataset": {"dataset": dataset, "datasetprice": 0 if without else price[1]} | bag,

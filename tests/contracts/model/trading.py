@@ -43,7 +43,7 @@ class Trading(Player):
         """Orders of a former deal, mostly with a fresh one of the pool."""
         orders = dice.choose(self.unused()[-6:])
         boost = orders.request.trust <= 1 and dice.chance(30)
-        if dice.chance(85):
+        if dice.usually(85):
             pool = self.mill.again(dice, orders.workerpool, volume=dice.pick(1, 2, 5))
             orders = orders._replace(workerpool=pool)
         self.match_orders(dice, orders, boost=boost)
@@ -107,13 +107,13 @@ class Trading(Player):
         """May a deal, mostly one without a dataset, borrow a dataset?"""
         hub = self.hub
         without = [name for name, deal in hub.deals.items() if not deal.has_dataset]
-        deal = dice.choose(without if without and dice.chance(85) else [*hub.deals, *hub.boost_deals])
+        deal = dice.choose(without if without and dice.usually(85) else [*hub.deals, *hub.boost_deals])
         known = [each for each in self.orders if isinstance(each, DatasetOrder) and each.dataset != NULL_ADDRESS]
-        if known and dice.chance(70):
+        if known and dice.usually(70):
             order = dice.choose(known[-6:])
         else:
             order = self.mill.four(dice, calm=dice.chance(50)).dataset
-        if order.dataset != NULL_ADDRESS and dice.chance(60):
+        if order.dataset != NULL_ADDRESS and dice.usually(60):
             tag = int(hub.deal(deal).tag, 16) ^ dice.pick(0, SCONE, TDX, TEE, GPU)
             order = self.mill.again(dice, order, tag=bytes32(tag), volume=1)
         self.ask(

@@ -96,7 +96,7 @@ class Working(Player):
     @step(1, lambda history: history.hub.tasks)
     def ask_for_a_result(self, dice: Dice) -> None:
         completed = self.tasks_where(lambda task: task.status is TaskStatus.COMPLETED)
-        task = dice.choose(completed if completed and dice.chance(80) else [*self.hub.tasks])
+        task = dice.choose(completed if completed and dice.usually(80) else [*self.hub.tasks])
         self.ask("resultFor", [task], lambda: self.hub.result_for(task))
 
     # --- starting -----------------------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ class Working(Player):
     @step(4, lambda history: history.sealed())
     def reveal(self, dice: Dice) -> None:
         task, worker = dice.choose(self.sealed()[-8:])
-        result = self.votes[task, worker] if dice.chance(95) else dice.pick(WRONG, RIGHT)
+        result = self.votes[task, worker] if dice.usually(95) else dice.pick(WRONG, RIGHT)
         self.reveal_it(task, self.name(worker), result)
 
     @step(6, lambda history: history.sealed())
@@ -221,7 +221,7 @@ class Working(Player):
         task = dice.choose(self.finalizable())
         proved = WRONG if self.hub.task(task).result_digest == DIGESTS[WRONG] else RIGHT
         results = dice.pick(b"link", b"", b"x" * 84, b"y" * (4097 if dice.chance(10) else 1000))
-        sender = self.scheduler(task) if dice.chance(95) else "stranger"
+        sender = self.scheduler(task) if dice.usually(95) else "stranger"
         self.finalize_it(dice, task, sender, results, self._payload(dice, task, proved))
 
     def finalize_it(self, dice: Dice, task: TaskId, sender: str, results: bytes, payload: bytes) -> None:
@@ -257,7 +257,7 @@ class Working(Player):
     @step(12, lambda history: history.reopenable())
     def reopen(self, dice: Dice) -> None:
         task = dice.choose(self.reopenable())
-        self.reopen_it(task, self.scheduler(task) if dice.chance(90) else "stranger")
+        self.reopen_it(task, self.scheduler(task) if dice.usually(90) else "stranger")
 
     def reopen_it(self, task: TaskId, sender: str) -> None:
         self.call(sender, "reopen", [task], lambda now: self.hub.reopen(task, sender=self.at(sender), now=now))
