@@ -14,7 +14,7 @@ from .worlds import Call, Outcome
 
 MATCHES = ("matchOrders", "sponsorMatchOrders")
 MANAGES = tuple(f"manage{kind}Order" for kind in ("App", "Dataset", "Workerpool", "Request"))
-ANY: tuple[str, ...] = ()
+SIGNATURE_VIEWS = ("verifySignature", "verifyPresignatureOrSignature")
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Reason:
     ours: Collection[str]
 
     def covers(self, call: Call, published: str, ours: str) -> bool:
-        named = not self.functions or call.function.name in self.functions
+        named = call.function.name in self.functions
         return named and published == self.published and any(_starts(ours, start) for start in self.ours)
 
 
@@ -89,8 +89,13 @@ FROM_6_1_TO_6_2 = (
     Reason("a misspelled reason", ("deposit",), "failled-transferFrom", ("failed-transferFrom",)),
     Reason("a category that is not there is an index out of range", ("viewCategoryABILegacy",), "", ("panic 0x32",)),
 )
-#: What Vyper cannot say.
-LANGUAGE = (Reason("arithmetic errors carry no panic", ANY, "panic 0x11", ("",)),)
+PRICES = ("app price too high", "dataset price too high", "workerpool price too high")
+#: What comes of Vyper, which bounds byte strings and packs by hand.
+LANGUAGE = (
+    Reason("prices have 96 bits", MATCHES, "IexecEscrow: Transfer amount exceeds balance", PRICES),
+    Reason("their sum never overflows", MATCHES, "panic 0x11", PRICES),
+    Reason("signatures have 1,024 bytes", SIGNATURE_VIEWS, "invalid-signature-format", ("",)),
+)
 
 TABLES = {"fixed": FIXED, "6.1 to 6.2": FROM_6_1_TO_6_2, "language": LANGUAGE}
 CLEARED_APPROVALS = "6.1 to 6.2: a transfer ends an approval without a word"

@@ -37,6 +37,7 @@ TOKEN = Requirement(
         *matching.MANAGE_REFUSALS,
         *matching.SIGNATURE_REFUSALS,
         *matching.COMPATIBILITY_REFUSALS,
+        *matching.LIMITS,
         *tasks.REFUSALS,
         *boost.REFUSALS,
         *escrow.REFUSALS,

@@ -308,7 +308,31 @@ def datasets_for_deals(stage: Stage) -> None:
         stage.see_refused(moves.compatible(plan, deal), f"IncompatibleDatasetOrder({reason})")
 
 
+LIMITS = ("matchOrders: panic 0x11",)
+
+
+def beyond_the_limits(stage: Stage) -> None:
+    """Nobody has so much money, and no signature is so long."""
+    refusals = []
+    for kind in KINDS[:3]:
+        price = 2**96 + stage.dice.randrange(2**96)
+        dear = {kind: {f"{kind}price": price}, "request": {f"{kind}maxprice": 2**256 - 1}}
+        refusals.append(Refusal(moves.orders("stranger", "matchOrders", stage.four(dear, dataset=True)), BROKE))
+    dear = {
+        "app": {"appprice": 2**255},
+        "workerpool": {"workerpoolprice": 2**255},
+        "request": {"appmaxprice": 2**255, "workerpoolmaxprice": 2**255},
+    }
+    refusals.append(Refusal(moves.orders("sponsor", "sponsorMatchOrders", stage.four(dear)), "panic 0x11"))
+    stage.refuse_all(refusals)
+    long = stage.dice.randbytes(1_025)
+    for name in ("verifySignature", "verifyPresignatureOrSignature"):
+        stage.see_refused(moves.view(name, "stranger", bytes32(1), long), "invalid-signature-format")
+    stage.look()
+
+
 SCENES = (
+    beyond_the_limits,
     orders_that_do_not_match,
     orders_that_match,
     orders_managed_on_chain,
