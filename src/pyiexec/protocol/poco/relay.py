@@ -19,4 +19,6 @@ class Relay(Store):
         """Announce an order to whoever listens."""
         require(is_readable(order))
         kind = type(order).__name__
-        self.world.emit(self.address, f"Broadcast{kind}", **{kind.lower(): (*order_to_abi(order)[:-1], signature_of(order))})
+        self.world.emit(
+            self.address, f"Broadcast{kind}", **{kind.lower(): (*order_to_abi(order)[:-1], signature_of(order))}
+        )

@@ -69,7 +69,7 @@ class Store(Contract):
     """The hub's memory.
 
     Attributes:
-        owner_, tee_broker, callback_gas: see `Configuration`, which changes them.
+        settings: owner, registries, broker and callback gas by name; see `Configuration`, which changes them.
         free, frozen: nRLC by account; the hub's own entry is without the pot.
         sums: `supply`, all nRLC deposited, and `pot`, the part of it that is frozen.
         consumed: tasks made of an order, or its volume once it is closed.
