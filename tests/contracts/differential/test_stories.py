@@ -29,6 +29,7 @@ def _play(chain: Chain, variant: str) -> Coverage:
     return coverage
 
 
+@pytest.mark.timeout(600)
 def test_one_round_reaches_everything_there_is(chain: Chain) -> None:
     assert missing(_play(chain, "token"), TOKEN, 1) == []
 
