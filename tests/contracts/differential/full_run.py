@@ -21,7 +21,7 @@ from .player import Difference
 from .requirements import LATER, REQUIREMENTS, UNPUBLISHED, UNREACHABLE
 
 ROUNDS = LEAST
-HISTORIES = 60
+HISTORIES = 40
 WORKERS = max(2, os.cpu_count() or 1)
 
 Share = tuple[Variant, tuple[int, ...], tuple[int, ...]]
