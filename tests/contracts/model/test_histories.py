@@ -38,6 +38,7 @@ SETTINGS = hypothesis.settings(
     deadline=None,
     database=None,
     print_blob=True,
+    report_multiple_bugs=False,
     suppress_health_check=list(HealthCheck),
 )
 
