@@ -96,6 +96,9 @@ class Histories(Blundering, Waiting, Banking, Governing):
     @initialize(data=_DATA)
     def open_the_market(self, data: Any) -> None:
         dice = Dice(data)
+        if dice.chance(40):
+            admin, broker = self.at("admin"), self.at("broker")
+            self.call("admin", "setTeeBroker", [broker], lambda _: self.hub.set_tee_broker(broker, sender=admin))
         for boost in (False, False, True):
             self.match_orders(dice, self.mill.four(dice, boost=boost, calm=True), boost=boost)
         for deal, index in self.unstarted()[:3]:

@@ -88,9 +88,10 @@ class OrderMill:
         fields["dataset"]["tag"] = bytes32(tag & ~SCONE | dice.pick(0, TDX)) if tag & TEE else bag["tag"]
         if without:
             fields["dataset"] |= {"tag": NULL_BYTES32, "volume": 0}
-        longer = dice.pick(None, *KINDS)
-        if longer and not (longer == "dataset" and without):
-            fields[longer]["volume"] = dice.pick(5, ENDLESS, 2**256 - 1)
+        longer = dice.pick((), *((kind,) for kind in KINDS), KINDS)
+        for kind in longer:
+            if not (kind == "dataset" and without):
+                fields[kind]["volume"] = dice.pick(5, ENDLESS, 2**256 - 1) if len(longer) == 1 else ENDLESS
         return fields
 
     def _requester(self, dice: Dice) -> str:
