@@ -29,6 +29,9 @@ VERSION = "1.7.1"
 HARDFORK = "cancun"
 CHAIN_ID = 31337
 BLOCK_GAS_LIMIT = 30_000_000
+#: States of former blocks that are kept, in memory. Without a limit anvil writes them all into the user's home, several
+#: hundred kilobytes for each block, and leaves them there when it is killed.
+STATES_KEPT = 128
 #: The well-known test mnemonic: its keys are public and guard nothing of value.
 MNEMONIC = "test test test test test test test test test test test junk"
 
@@ -105,6 +108,7 @@ class AnvilOptions(msgspec.Struct, frozen=True, kw_only=True):
         accounts: how many funded test accounts to make.
         log: file for the node's output.
         trace: write every request into it.
+        history: how many past states to keep, in memory; None keeps all, older ones on disk, where they outlive anvil.
     """
 
     port: int = 0
@@ -116,6 +120,7 @@ class AnvilOptions(msgspec.Struct, frozen=True, kw_only=True):
     trace: bool = False
     chain_id: int = CHAIN_ID
     block_gas_limit: int = BLOCK_GAS_LIMIT
+    history: int | None = None
 
 
 class Anvil:
@@ -150,10 +155,13 @@ class Anvil:
         command += ["--hardfork", HARDFORK, "--chain-id", str(options.chain_id), "--mnemonic", MNEMONIC]
         command += ["--accounts", str(options.accounts), "--gas-limit", str(options.block_gas_limit)]
         command += ["--block-time", f"{options.block_time:g}", "--order", "fifo"]
+        #command += ["--prune-history", str(STATES_KEPT)]
         if options.mixed:
             command.append("--mixed-mining")
         if options.state:
             command += ["--state", str(options.state), "--state-interval", "10"]
+        if options.history is not None:
+            command += ["--prune-history", str(options.history)]
         return command
 
     def launch(self) -> None:
