@@ -108,7 +108,6 @@ class AnvilOptions(msgspec.Struct, frozen=True, kw_only=True):
         accounts: how many funded test accounts to make.
         log: file for the node's output.
         trace: write every request into it.
-        history: how many past states to keep, in memory; None keeps all, older ones on disk, where they outlive anvil.
     """
 
     port: int = 0
@@ -120,7 +119,6 @@ class AnvilOptions(msgspec.Struct, frozen=True, kw_only=True):
     trace: bool = False
     chain_id: int = CHAIN_ID
     block_gas_limit: int = BLOCK_GAS_LIMIT
-    history: int | None = None
 
 
 class Anvil:
@@ -155,13 +153,11 @@ class Anvil:
         command += ["--hardfork", HARDFORK, "--chain-id", str(options.chain_id), "--mnemonic", MNEMONIC]
         command += ["--accounts", str(options.accounts), "--gas-limit", str(options.block_gas_limit)]
         command += ["--block-time", f"{options.block_time:g}", "--order", "fifo"]
-        #command += ["--prune-history", str(STATES_KEPT)]
+        command += ["--prune-history", str(STATES_KEPT)]
         if options.mixed:
             command.append("--mixed-mining")
         if options.state:
             command += ["--state", str(options.state), "--state-interval", "10"]
-        if options.history is not None:
-            command += ["--prune-history", str(options.history)]
         return command
 
     def launch(self) -> None:

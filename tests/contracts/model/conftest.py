@@ -13,11 +13,10 @@ from pyiexec.chain.rpc import JsonRpc
 from .stage import GAS, Stage
 
 
-# Deep runs mine a hundred thousand blocks, and nobody asks for the state after an old one.
 @pytest.fixture(scope="session")
 def stage() -> Iterator[Stage]:
     with asyncio.Runner() as runner:
-        anvil = runner.run(Anvil(AnvilOptions(block_time=10**6, block_gas_limit=2 * GAS, history=8)).start())
+        anvil = runner.run(Anvil(AnvilOptions(block_time=10**6, block_gas_limit=2 * GAS)).start())
         rpc = JsonRpc(anvil.url)
         try:
             yield Stage(runner, rpc)
