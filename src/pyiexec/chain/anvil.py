@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -29,9 +30,9 @@ VERSION = "1.7.1"
 HARDFORK = "cancun"
 CHAIN_ID = 31337
 BLOCK_GAS_LIMIT = 30_000_000
-#: States of former blocks that are kept, in memory. Without a limit anvil writes them all into the user's home, several
-#: hundred kilobytes for each block, and leaves them there when it is killed.
-STATES_KEPT = 128
+#: States of former blocks that anvil may write to disk, besides those it keeps in memory. Without a limit it writes them
+#: all, a third of a megabyte for each block, and leaves them behind when it is killed.
+STATES_ON_DISK = 256
 #: The well-known test mnemonic: its keys are public and guard nothing of value.
 MNEMONIC = "test test test test test test test test test test test junk"
 
@@ -128,6 +129,7 @@ class Anvil:
         self.options = options or AnvilOptions()
         self.port = self.options.port or free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._states: Path | None = None
 
     @property
     def url(self) -> str:
@@ -153,7 +155,7 @@ class Anvil:
         command += ["--hardfork", HARDFORK, "--chain-id", str(options.chain_id), "--mnemonic", MNEMONIC]
         command += ["--accounts", str(options.accounts), "--gas-limit", str(options.block_gas_limit)]
         command += ["--block-time", f"{options.block_time:g}", "--order", "fifo"]
-        command += ["--prune-history", str(STATES_KEPT)]
+        command += ["--max-persisted-states", str(STATES_ON_DISK), "--cache-path", str(self._states)]
         if options.mixed:
             command.append("--mixed-mining")
         if options.state:
@@ -168,6 +170,7 @@ class Anvil:
         """
         binary = install()
         require_free("127.0.0.1", self.port)
+        self._states = Path(tempfile.mkdtemp(prefix="pyiexec-chain-"))
         log = self.options.log.open("ab") if self.options.log else subprocess.DEVNULL
         try:
             # Its own process group: Ctrl-C in the terminal must reach the network first, which then ends the chain.
@@ -213,6 +216,14 @@ class Anvil:
 
     async def stop(self) -> None:
         """End the process; it writes its state first."""
+        if self._states is not None:
+            states, self._states = self._states, None
+            try:
+                await self._stop_process()
+            finally:
+                shutil.rmtree(states, ignore_errors=True)
+
+    async def _stop_process(self) -> None:
         if self._process is None:
             return
         if self._process.poll() is None:

@@ -110,8 +110,8 @@ CATALOGUE: dict[str, Entry] = {
         http_status=502,
     ),
     "FACTORY_UNAVAILABLE": Entry(
-        "Have the chain's operator create the deterministic deployment proxy (0x4e59b44847b379578588920cA78FbF26c0B4956C),"
-        " or allow transactions without replay protection.",
+        "Have the chain's operator create the deterministic deployment proxy "
+        "(0x4e59b44847b379578588920cA78FbF26c0B4956C), or allow transactions without replay protection.",
         http_status=409,
     ),
     "FILE_UNUSABLE": Entry("Check the path, the rights on it and the free space."),

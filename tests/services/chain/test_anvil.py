@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from pyiexec.chain.anvil import STATES_KEPT, Anvil, AnvilOptions, install
+from pyiexec.chain.anvil import STATES_ON_DISK, Anvil, AnvilOptions, install
 from pyiexec.chain.rpc import JsonRpc
 from pyiexec.protocol.errors import IexecError
 
@@ -24,15 +25,19 @@ async def test_a_chain_on_the_port_of_another_is_refused_and_not_taken_for_it() 
     assert refused.value.code == "PORT_TAKEN"
 
 
-async def test_a_chain_leaves_nothing_in_the_home_of_its_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_chain_fills_no_disk_and_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, scratch = tmp_path / "home", tmp_path / "scratch"
+    scratch.mkdir()
     monkeypatch.setenv("PYIEXEC_ANVIL", str(install()))
-    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     async with Anvil() as anvil, JsonRpc(anvil.url) as rpc:
-        # More than the 500 it keeps in memory on its own.
-        for number in range(600):
-            await rpc.batch([("anvil_setBalance", [f"0x{number + 1:040x}", "0x1"]), ("anvil_mine", [])])
-        # Recent states are there to be asked.
+        await rpc.call("anvil_setBalance", f"0x{1:040x}", "0x1")
+        for _ in range(20):
+            await rpc.batch([("anvil_mine", [])] * 100)
         head = int(await rpc.call("eth_blockNumber"), 16)
-        assert await rpc.call("eth_getBalance", f"0x{1:040x}", hex(head - STATES_KEPT // 2)) == "0x1"
+        assert await rpc.call("eth_getBalance", f"0x{1:040x}", hex(head - STATES_ON_DISK // 2)) == "0x1"
         # Looked at before it ends in order, when it would clean up.
-        assert files(tmp_path) == []
+        assert files(home) == []
+        assert 0 < len(files(scratch)) <= STATES_ON_DISK
+    assert files(tmp_path) == []
