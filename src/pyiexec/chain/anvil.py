@@ -30,8 +30,8 @@ VERSION = "1.7.1"
 HARDFORK = "cancun"
 CHAIN_ID = 31337
 BLOCK_GAS_LIMIT = 30_000_000
-#: States of former blocks that anvil may write to disk, besides those it keeps in memory. Without a limit it writes them
-#: all, a third of a megabyte for each block, and leaves them behind when it is killed.
+#: States of former blocks that anvil may write to disk, besides those it keeps in memory. Without a limit it writes
+#: them all, a third of a megabyte for each block, and leaves them behind when it is killed.
 STATES_ON_DISK = 256
 #: The well-known test mnemonic: its keys are public and guard nothing of value.
 MNEMONIC = "test test test test test test test test test test test junk"
