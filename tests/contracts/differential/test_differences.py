@@ -1,7 +1,7 @@
 """Where our hub means to differ from the published one: each difference, shown on both.
 
-Numbers are those of contracts/hub/README.md. "6.2" marks what changed between the published version and the one that we
-follow.
+Numbers are those of contracts/SPEC.md, chapter 17. "6.2" marks what changed between the published version and the one
+that we follow.
 """
 
 from __future__ import annotations
