@@ -20,6 +20,7 @@ def step(weight: int = 1, when: Callable[[Any], Any] = lambda _: True) -> Callab
     """Make a method that is given dice a step."""
 
     def mark(act: Act) -> Act:
+        # Functions take attributes, which their type does not tell.
         act.step = Step(act.__name__, weight, when)  # type: ignore[attr-defined]
         return act
 

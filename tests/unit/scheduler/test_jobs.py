@@ -36,6 +36,7 @@ def carried_out(tracked: Tracked, *commands: c.Command) -> list[str]:
     def read_chain(_task_ids: Sequence[TaskId], _job: object) -> None:
         work.asked.append("read")
 
+    # No ChainWork, which needs a chain: this one notes what of it is called.
     queue.start(work, read_chain)  # type: ignore[arg-type]
     return work.asked
 

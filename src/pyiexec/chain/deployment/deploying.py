@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import groupby
 
 import anyio
@@ -76,18 +76,26 @@ async def settle(rpc: JsonRpc, account: Address, *, timeout: float) -> None:
     Raises:
         IexecError: ``CHAIN_REFUSED`` when it is not in time.
     """
+
+    async def nothing_is_pending() -> bool:
+        counts = [("eth_getTransactionCount", [account, block]) for block in ("latest", "pending")]
+        mined, sent = await rpc.batch(counts)
+        return int(mined, 16) >= int(sent, 16)
+
+    if not await _comes_true(nothing_is_pending, timeout):
+        raise IexecError("CHAIN_REFUSED", f"transactions of {account} were not mined within {timeout:g} s", retry=True)
+
+
+async def _comes_true(holds: Callable[[], Awaitable[bool]], timeout: float) -> bool:
+    """Whether something about the chain comes true within `timeout` seconds."""
     pause = 0.01
     with anyio.move_on_after(timeout):
-        while True:
-            mined, sent = await rpc.batch(
-                [("eth_getTransactionCount", [account, block]) for block in ("latest", "pending")]
-            )
-            if int(mined, 16) >= int(sent, 16):
-                return
-            # A node tells nobody that a queue has become empty; asking now and then is all there is.
+        while not await holds():
+            # Over HTTP a node tells nothing by itself; asking now and then, ever less often, is all there is.
             await anyio.sleep(pause)
             pause = min(2 * pause, 1.0)
-    raise IexecError("CHAIN_REFUSED", f"transactions of {account} were not mined within {timeout:g} s", retry=True)
+        return True
+    return False
 
 
 async def carry_out(
@@ -164,13 +172,12 @@ async def _create_proxy(rpc: JsonRpc, signer: Signer, timeout: float) -> None:
     except RpcError as error:
         what = "the chain has no deterministic deployment proxy and refuses the transaction that makes it"
         raise IexecError("FACTORY_UNAVAILABLE", f"{what}: {error.message}") from None
-    pause = 0.01
-    with anyio.move_on_after(timeout):
-        while await rpc.call("eth_getCode", factory.PROXY, "latest") == "0x":
-            await anyio.sleep(pause)
-            pause = min(2 * pause, 1.0)
-        return
-    raise IexecError("CHAIN_REFUSED", f"the deployment proxy was not created within {timeout:g} s", retry=True)
+
+    async def it_stands() -> bool:
+        return bool(await rpc.call("eth_getCode", factory.PROXY, "latest") != "0x")
+
+    if not await _comes_true(it_stands, timeout):
+        raise IexecError("CHAIN_REFUSED", f"the deployment proxy was not created within {timeout:g} s", retry=True)
 
 
 async def _created_in(rpc: JsonRpc, plan: Plan) -> int:
