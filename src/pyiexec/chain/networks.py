@@ -21,6 +21,11 @@ class NetworkProfile(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         market_url: order book.
         gateway_url: content-addressed store and gateway.
         scheduler_url: the pool's task API, where the network runs just one pool.
+        sms_url: secret management service.
+        compass_url: where the task API of any pool is looked up.
+        indexer_url: history of the chain, over GraphQL.
+        faucet_url: gives away coin and RLC, on networks where they are worth nothing.
+        native: whether the hub holds the chain's own coin instead of RLC the token.
         start_block: first block worth looking at for this hub's events.
     """
 
@@ -31,6 +36,11 @@ class NetworkProfile(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     market_url: str
     gateway_url: str
     scheduler_url: str | None = None
+    sms_url: str | None = None
+    compass_url: str | None = None
+    indexer_url: str | None = None
+    faucet_url: str | None = None
+    native: bool = False
     start_block: int = 0
 
 

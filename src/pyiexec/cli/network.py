@@ -29,10 +29,13 @@ directory_option = click.option(
 )
 @click.option("--bad", type=click.IntRange(0), default=0, help="How many of the workers lie.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Decides which workers lie.")
+@click.option("--native", is_flag=True, help="Pay in the chain's own coin instead of RLC the token.")
 @click.option("--any-ports", is_flag=True, help="Listen on free TCP ports instead of the usual ones.")
 @directory_option
 @json_option
-def up(workers: int, block_time: float, bad: int, seed: int, any_ports: bool, directory: Path | None) -> None:
+def up(
+    workers: int, block_time: float, bad: int, seed: int, native: bool, any_ports: bool, directory: Path | None
+) -> None:
     """Start a local network and keep it running in the background.
 
     Its chain, orders and results stay between runs. A network that exists is taken up as it was made, whatever options
@@ -49,6 +52,7 @@ def up(workers: int, block_time: float, bad: int, seed: int, any_ports: bool, di
         seed=seed,
         block_time=block_time or 1.0,
         mixed=block_time == 0,
+        native=native,
         ports=Ports() if any_ports else FIXED_PORTS,
     )
     fresh = daemon.running_pid(folder) is None

@@ -56,6 +56,7 @@ class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
         mixed: also mine a block for every transaction.
         embedded: all services in this event loop instead of a process each.
         category_seconds: unit of time of the short category.
+        native: the hub holds the chain's own coin instead of RLC the token.
         restart: start parts again that end unexpectedly.
         trace_chain: log every request to the chain, in ``chain.log``.
     """
@@ -69,6 +70,7 @@ class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
     mixed: bool = True
     embedded: bool = False
     category_seconds: int = 5
+    native: bool = False
     ports: Ports = Ports()
     restart: bool = True
     trace_chain: bool = False
@@ -213,7 +215,12 @@ class Network:
                     )
             else:
                 self.progress("deploying the contracts")
-                self.provision = await provision(rpc, self.workers, category_seconds=self.options.category_seconds)
+                self.provision = await provision(
+                    rpc,
+                    self.workers,
+                    category_seconds=self.options.category_seconds,
+                    native=self.options.native,
+                )
                 state = NetworkState(options=self.options, provision=self.provision, ports=ports)
                 save_settings(state, state_file)
         manifest = self.provision.manifest
@@ -225,6 +232,7 @@ class Network:
             market_url=f"http://127.0.0.1:{ports.market}",
             gateway_url=f"http://127.0.0.1:{ports.gateway}",
             scheduler_url=f"http://127.0.0.1:{ports.scheduler}",
+            native=self.options.native,
             start_block=manifest.deployed_at,
         )
         save_settings(self.profile, directory / "profile.json")

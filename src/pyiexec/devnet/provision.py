@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from pyiexec.chain import registries, token
+from pyiexec.chain import escrow, registries
 from pyiexec.chain.deployment import STANDARD_CATEGORIES, Manifest, deploy
 from pyiexec.chain.hub import Category
 from pyiexec.chain.rpc import JsonRpc
@@ -45,29 +45,36 @@ async def provision(
     workers: Sequence[Signer],
     *,
     category_seconds: int,
+    native: bool = False,
     progress: Callable[[str, int, int], None] = lambda _what, _done, _total: None,
 ) -> Provision:
     """Deploy the contracts, register the pool, hand out RLC, and stake what scheduler and workers need."""
     administrator = roles.account(roles.ADMINISTRATOR)
     manager = roles.account(roles.POOL_MANAGER)
-    manifest = await deploy(rpc, administrator, categories=categories(category_seconds), progress=progress)
-    named = [roles.account(index).address for name, index in roles.NAMED.items() if index != roles.ADMINISTRATOR]
-    await send_all(
+    manifest = await deploy(
         rpc,
         administrator,
-        [Call(manifest.token, token.transfer(address, WALLET)) for address in named]
-        + [Call(manifest.token, token.transfer(worker.address, WORKER_STAKE)) for worker in workers],
+        variant="native" if native else "token",
+        categories=categories(category_seconds),
+        progress=progress,
     )
+    named = [roles.account(index).address for name, index in roles.NAMED.items() if index != roles.ADMINISTRATOR]
+    if not native:
+        # The chain's own coin every test account has already.
+        await send_all(
+            rpc,
+            administrator,
+            [escrow.payment(manifest.token, address, WALLET) for address in named]
+            + [escrow.payment(manifest.token, worker.address, WORKER_STAKE) for worker in workers],
+        )
     pool, *_ = await send_all(
         rpc,
         manager,
         [
             Call(manifest.registries.workerpool, registries.create_workerpool(manager.address, POOL_DESCRIPTION)),
-            Call(manifest.token, token.approve_and_call(manifest.hub, POOL_STAKE)),
+            escrow.deposit(manifest.hub, manifest.token, POOL_STAKE),
         ],
     )
     for worker in workers:
-        await send_all(
-            rpc, worker, [Call(manifest.token, token.approve_and_call(manifest.hub, WORKER_STAKE))], wait=False
-        )
+        await send_all(rpc, worker, [escrow.deposit(manifest.hub, manifest.token, WORKER_STAKE)], wait=False)
     return Provision(manifest, registries.created_asset(pool, manifest.registries.workerpool))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pyiexec.chain import calls, token
-from pyiexec.chain.reading import read_all
+from pyiexec.chain import calls, escrow
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import Address
 from pyiexec.protocol.units import format_rlc
@@ -30,8 +29,8 @@ class Accounts:
     async def show(self, address: Address | None = None) -> Balance:
         """Balance of `address`, of the user when None."""
         owner = address or self._at.address
-        rlc = token.Token(self._at.rpc, await self._at.hub.token())
-        account, wallet = await read_all(self._at.hub.account(owner), rlc.balance_of(owner))
+        account = await self._at.hub.account(owner)
+        wallet = await escrow.wallet_balance(self._at.rpc, await self._at.hub.token(), owner)
         return Balance(owner, wallet, account.stake, account.locked)
 
     async def deposit(self, amount: int) -> str:
@@ -47,8 +46,9 @@ class Accounts:
         if balance.wallet < amount:
             held = format_rlc(balance.wallet)
             raise IexecError("BALANCE_TOO_LOW", f"the wallet holds {held}, not {format_rlc(amount)}")
-        data = token.approve_and_call(self._at.hub.address, amount)
-        receipt = await self._at.send(self._at.unique(), "deposit", await self._at.hub.token(), data)
+        call = escrow.deposit(self._at.hub.address, await self._at.hub.token(), amount)
+        assert call.to is not None, "a deposit calls a contract"
+        receipt = await self._at.send(self._at.unique(), "deposit", call.to, call.data, value=call.value)
         return receipt.transaction_hash
 
     async def withdraw(self, amount: int) -> str:

@@ -141,14 +141,14 @@ class Connection:
                 await self._group.start(self._manager.run)
             return self._manager
 
-    async def send(self, object_id: str, action: str, to: Address, data: bytes) -> Receipt:
+    async def send(self, object_id: str, action: str, to: Address, data: bytes, *, value: int = 0) -> Receipt:
         """Have the user's account call a contract, once per (object, action), and wait until it is mined.
 
-        What reverted before is sent anew: its moment may have come since.
+        What reverted before is sent anew: its moment may have come since. `value` is in wei.
 
         Raises:
             IexecError: ``CONTRACT_REVERTED`` before anything is sent when the call cannot succeed;
                 ``TRANSACTION_REVERTED``; ``CHAIN_UNREACHABLE``.
         """
         manager = await self.transactions()
-        return await manager.execute(object_id, action, to, data, retry=True)
+        return await manager.execute(object_id, action, to, data, value=value, retry=True)

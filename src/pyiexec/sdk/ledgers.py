@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from pyiexec.chain import escrow
 from pyiexec.chain.hub import EVENTS, decode_log
-from pyiexec.chain.reading import read_all, read_each
-from pyiexec.chain.token import Token
+from pyiexec.chain.reading import read_each
 from pyiexec.protocol.ledger import Holdings, HubEvent, Line, discrepancies, ledger, replay
 from pyiexec.protocol.primitives import DealId
 from pyiexec.sdk.connection import Connection
@@ -78,8 +78,8 @@ class Ledgers:
         on_chain = {
             account: Holdings(answer.stake, answer.locked) for account, answer in zip(accounts, answers, strict=True)
         }
-        token = Token(self._at.rpc, await hub.token())
-        supply, held = await read_all(hub.total_supply(), token.balance_of(hub.address))
+        held = await escrow.wallet_balance(self._at.rpc, await hub.token(), hub.address)
+        supply = await hub.total_supply()
         problems = discrepancies(replayed, on_chain, hub.address, supply, held)
         free = sum(holdings.stake for account, holdings in on_chain.items() if account != hub.address)
         locked = sum(holdings.locked for holdings in on_chain.values())
