@@ -63,12 +63,14 @@ CATALOGUE: dict[str, Entry] = {
     "BAD_PARAMS": Entry("Correct the key of the request's params that the message names."),
     "BAD_REQUEST": Entry("Correct the request as the message says."),
     "BAD_RESULT": Entry("Have the application write its result as its documentation says; do not use this one."),
+    "BAD_SECRET": Entry("Give 1 to 4096 bytes of UTF-8 text, under a name that the kind of secret allows."),
     "BAD_SETTINGS": Entry("Correct the settings file or the PYIEXEC_ variable named."),
     "BAD_SIGNATURE": Entry("Sign with the key of the account named; signatures have 65 bytes, or 64 in compact form."),
     "BAD_TAG": Entry("Give names such as `tee,tdx`, or 0x and 64 hexadecimal digits."),
     "BAD_TRANSITION": Entry(
         "This step cannot follow the state reached: please report it with the log.", http_status=409
     ),
+    "BAD_URL": Entry("Give an origin such as https://pool.example:443, without user, path or query."),
     "BALANCE_TOO_LOW": Entry("Get RLC first, or deposit less.", http_status=409),
     "CACHE_UNSAFE": Entry("Remove the folder named, or give it to this user alone (chmod 700).", http_status=500),
     "CATEGORY_REFUSED": Entry("Choose a shorter category, or a workerpool that runs longer tasks.", http_status=409),
@@ -80,6 +82,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "CHANNEL_REFUSED": Entry("Ask the workerpool's manager to let the worker in.", retry=True, http_status=403),
     "CLAIMED": Entry("The sponsor of the deal has its money back; order again.", http_status=409),
+    "COMPASS_UNREACHABLE": Entry("Check that the compass runs and that its URL is right.", retry=True, http_status=503),
     "CONFIRMATION_NEEDED": Entry("Add --yes to go ahead without being asked."),
     "CONSENSUS_REACHED": Entry("Nothing: the task no longer needed this worker.", http_status=409),
     "CONTENT_MISMATCH": Entry(
@@ -101,6 +104,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "DATASET_UNKNOWN": Entry("Check the dataset's address.", http_status=404),
     "DEAL_UNKNOWN": Entry("Check the deal id and the network.", http_status=404),
+    "DECRYPTION_FAILED": Entry("Use the key that the content was encrypted for, and check that the file is whole."),
     "DEPLOYMENT_CONFLICT": Entry(
         "Ask for what the chain has, or set a deployment of your own apart with --salt.", http_status=409
     ),
@@ -122,6 +126,13 @@ CATALOGUE: dict[str, Entry] = {
     "INPUT_UNAVAILABLE": Entry("Check that the input file's URL answers.", retry=True, http_status=502),
     "INSUFFICIENT_FUNDS": Entry("Send native coin for gas to the account named.", http_status=409),
     "INTERNAL": Entry("This is a defect of pyiexec: please report it with the log.", http_status=500),
+    "KEY_RING_MISSING": Entry(
+        "Put the key ring back from its backup: without it the secrets stored cannot be read.", http_status=500
+    ),
+    "KEY_RING_UNSAFE": Entry("Take the rights on the key ring from everybody else: chmod 600.", http_status=500),
+    "KEY_RING_WRONG": Entry(
+        "Name the key ring that belongs to this database, or put it back from its backup.", http_status=500
+    ),
     "LOGIN_INVALID": Entry("Ask for a new challenge, sign it and send the token once.", http_status=403),
     "MARKET_REFUSED": Entry("Correct the request as the order book's message says.", http_status=403),
     "MARKET_UNREACHABLE": Entry(
@@ -154,6 +165,8 @@ CATALOGUE: dict[str, Entry] = {
     "OUTPUT_EXISTS": Entry("Choose another --output, or move the folder away.", http_status=409),
     "PORT_TAKEN": Entry("Stop what listens there, or choose another port.", retry=True, http_status=503),
     "PRICE_TOO_LOW": Entry("Raise --max-price to the price shown, or wait for cheaper orders.", http_status=409),
+    "REGISTRATION_OUTDATED": Entry("Sign the registration again, with a later deadline.", http_status=409),
+    "RATE_LIMITED": Entry("Wait as long as Retry-After says, and ask less often.", retry=True, http_status=429),
     "RESOURCE_NOT_DEPLOYED": Entry("Check the address, or deploy the resource first.", http_status=403),
     "RESULT_LOST": Entry("Ask another worker of the task; this one lost its data folder.", http_status=404),
     "RESULT_WRONG": Entry(
@@ -168,7 +181,21 @@ CATALOGUE: dict[str, Entry] = {
         retry=True,
         http_status=503,
     ),
+    "SECRET_CORRUPT": Entry(
+        "Restore the database from a backup: somebody or something changed what it holds.", http_status=500
+    ),
+    "SECRET_EXISTS": Entry("Replace it with `pyiexec secret rotate`, or delete it first.", http_status=409),
+    "SECRET_REFUSED": Entry(
+        "Sign with the key of the owner, for this service, and use each authorisation once.", http_status=401
+    ),
+    "SECRET_TOO_LARGE": Entry(
+        "Store at most 4096 bytes; of anything larger, store the key it is encrypted with.", http_status=413
+    ),
+    "SECRET_UNKNOWN": Entry("Push it first: `pyiexec secret push`.", http_status=404),
     "SERVICE_FAILED": Entry("Read the service's log (`pyiexec logs SERVICE`).", http_status=500),
+    "SMS_UNREACHABLE": Entry(
+        "Check that the secret management service runs and that its URL is right.", retry=True, http_status=503
+    ),
     "STAKE_TOO_LOW": Entry("Deposit what is missing: `pyiexec account deposit AMOUNT`.", http_status=409),
     "STORE_UNREACHABLE": Entry(
         "Check that the content store runs and that its URL is right.", retry=True, http_status=503
@@ -188,6 +215,9 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "TASK_UNKNOWN": Entry("Check the task id and the network; a task exists once it is initialised.", http_status=404),
     "TEE_NOT_SUPPORTED": Entry("Choose a workerpool with enclaves, or drop the tee tag.", http_status=409),
+    "TEE_UNAVAILABLE": Entry(
+        "Drop the tee tag, or choose a network whose secret management service runs enclaves.", http_status=501
+    ),
     "TRANSACTION_REPLACED": Entry(
         "Use the key with one program at a time: another transaction took its place.", http_status=409
     ),
@@ -199,6 +229,9 @@ CATALOGUE: dict[str, Entry] = {
         "Lower trust or volume, choose another category, or wait for a pool to publish.", retry=True, http_status=404
     ),
     "WORKERPOOL_UNKNOWN": Entry("Check the workerpool's address.", http_status=404),
+    "WORKERPOOL_URL_UNKNOWN": Entry(
+        "Ask the owner of the workerpool to register its URL: `pyiexec workerpool set-url`.", http_status=404
+    ),
     "WORKERS_FAILED": Entry(
         "Read why each worker failed; claim the refund after the final deadline and choose another pool.",
         http_status=409,
