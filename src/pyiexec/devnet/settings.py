@@ -39,6 +39,8 @@ def market_part(folder: Path, profile: NetworkProfile, port: int) -> Part:
         start_block=profile.start_block,
         database_url=f"sqlite:///{folder / 'market.db'}",
         port=port,
+        # All of a local network calls from one address.
+        rate_limit=1_000_000,
     )
 
 

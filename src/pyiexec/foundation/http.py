@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import aiohttp
 import anyio
 import uvicorn
-from litestar import Litestar, MediaType, Request, Response
+from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException
 
 from pyiexec.foundation.logs import get_logger
@@ -23,6 +23,8 @@ KEEP_ALIVE_SECONDS = 75
 
 #: Called once a service listens, with its base URL.
 Ready = Callable[[str], None]
+#: An ASGI application: one of Litestar, or something in front of it.
+Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class _Server(uvicorn.Server):
@@ -42,7 +44,7 @@ class _Server(uvicorn.Server):
             self._on_started()
 
 
-async def serve(app: Litestar, host: str, port: int, *, ready: Ready, stop: anyio.Event) -> None:
+async def serve(app: Application, host: str, port: int, *, ready: Ready, stop: anyio.Event) -> None:
     """Serve until `stop` is set; port 0 takes a free one, which `ready` is told.
 
     Raises:
@@ -62,6 +64,8 @@ async def serve(app: Litestar, host: str, port: int, *, ready: Ready, stop: anyi
         app,
         log_config=None,
         access_log=False,
+        # Who calls is what the socket says; `rate_limit` decides which proxies are believed.
+        proxy_headers=False,
         lifespan="on",
         timeout_graceful_shutdown=2,
         # Longer than clients keep idle connections, or one sends on a connection that is being closed.

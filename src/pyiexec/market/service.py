@@ -14,6 +14,7 @@ from pyiexec.chain.rpc import JsonRpc
 from pyiexec.foundation import http
 from pyiexec.foundation.clock import Clock, SystemClock
 from pyiexec.foundation.database import Database, Migrations
+from pyiexec.foundation.rate_limit import Budgets, Limit, RateLimit, read_networks
 from pyiexec.market.app import create_app
 from pyiexec.market.chain_facts import ChainFacts
 from pyiexec.market.desk import Desk
@@ -36,6 +37,7 @@ async def serve(settings: MarketSettings, *, ready: http.Ready, stop: anyio.Even
     Raises:
         IexecError: ``PORT_TAKEN``, ``DATABASE_UNAVAILABLE``.
     """
+    clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         database = await Database.open(settings.database_url, [MIGRATIONS, FOLLOWER_MIGRATIONS])
         stack.push_async_callback(database.close)
@@ -44,7 +46,7 @@ async def serve(settings: MarketSettings, *, ready: http.Ready, stop: anyio.Even
             database,
             ChainFacts(rpc, settings.hub),
             Domain(settings.chain_id, settings.hub),
-            clock or SystemClock(),
+            clock,
             entropy=os.urandom,
             quota=settings.open_orders_per_wallet,
             challenge_seconds=settings.challenge_seconds,
@@ -60,6 +62,15 @@ async def serve(settings: MarketSettings, *, ready: http.Ready, stop: anyio.Even
         )
         async with anyio.create_task_group() as group:
             group.start_soon(watch, follower, database)
-            app = create_app(database, desk, settings.chain_id)
+            app = _limited(create_app(database, desk, settings.chain_id), settings, clock, stack)
             await http.serve(app, settings.host, settings.port, ready=ready, stop=stop)
             group.cancel_scope.cancel()
+
+
+def _limited(app: http.Application, settings: MarketSettings, clock: Clock, stack: AsyncExitStack) -> http.Application:
+    if not settings.rate_limit:
+        return app
+    budgets = Budgets(settings.rate_limit_file, os.urandom)
+    stack.callback(budgets.close)
+    limit = Limit(settings.rate_limit, settings.rate_limit_seconds)
+    return RateLimit(app, limit, budgets, clock, trusted=read_networks(settings.trusted_proxies))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
 from pyiexec.protocol.primitives import Address
@@ -20,6 +22,10 @@ class MarketSettings(msgspec.Struct, frozen=True, kw_only=True):
         port: TCP port, 0 for a free one.
         open_orders_per_wallet: open orders of one kind that one signer may have at a time.
         challenge_seconds: for how long a login challenge can be answered.
+        rate_limit: requests that one client may make in `rate_limit_seconds`, all at once if it likes; 0 for no limit.
+        rate_limit_seconds: in which a budget that was used up is whole again.
+        rate_limit_file: shared by processes of one machine that count together; None to count alone.
+        trusted_proxies: addresses or networks of proxies whose word about who calls is believed.
     """
 
     database_url: str
@@ -31,3 +37,7 @@ class MarketSettings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 0
     open_orders_per_wallet: int = 50
     challenge_seconds: int = 300
+    rate_limit: int = 100
+    rate_limit_seconds: float = 60.0
+    rate_limit_file: Path | None = None
+    trusted_proxies: tuple[str, ...] = ()

@@ -212,7 +212,7 @@ async def running(chain: Chain, database: Path, **options: Any) -> AsyncIterator
         database_url=f"sqlite:///{database}",
         chain_id=chain.manifest.chain_id,
         hub=chain.manifest.hub,
-        **{"rpc_url": chain.url, "start_block": chain.manifest.deployed_at} | options,
+        **{"rpc_url": chain.url, "start_block": chain.manifest.deployed_at, "rate_limit": 0} | options,
     )
     clock = TestClock()
     async with AsyncExitStack() as stack:
