@@ -1,0 +1,1 @@
+"""Published programs that the benchmarks and tests run beside ours."""
