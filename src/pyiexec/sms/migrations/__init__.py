@@ -1,0 +1,1 @@
+"""Alembic lineage ``sms``: secrets, and what must not be used twice."""
