@@ -133,6 +133,9 @@ CATALOGUE: dict[str, Entry] = {
     "KEY_RING_WRONG": Entry(
         "Name the key ring that belongs to this database, or put it back from its backup.", http_status=500
     ),
+    "LISTENERS_TOO_MANY": Entry(
+        "Come back later, or ask another of the service's processes.", retry=True, http_status=503
+    ),
     "LOGIN_INVALID": Entry("Ask for a new challenge, sign it and send the token once.", http_status=403),
     "MARKET_REFUSED": Entry("Correct the request as the order book's message says.", http_status=403),
     "MARKET_UNREACHABLE": Entry(
