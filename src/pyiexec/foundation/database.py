@@ -1,23 +1,23 @@
-"""The one SQL engine set-up: SQLite embedded by default, reached through the synchronous driver on its own threads.
+"""The one SQL engine set-up: a SQLite file for one machine, PostgreSQL where several processes share the work.
 
-Work on the database is a function of a SQLAlchemy `Connection` that runs inside one transaction. Writes that arrive
-while one is running share the next commit, each behind its own savepoint, so a burst costs one journal flush.
+Work on the database is a function of a SQLAlchemy `Connection` that runs inside one transaction. Writes are serialised,
+also among processes: what a function checks is still true when it writes. Those that arrive while one is running share
+the next commit, each behind its own savepoint, so a burst costs one flush.
 """
 
 from __future__ import annotations
 
-import asyncio
-import queue
+import itertools
+import re
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import resources
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import anyio
 import sqlalchemy as sa
-from sqlalchemy import event
 
 from pyiexec.foundation.logs import get_logger
 from pyiexec.protocol.errors import IexecError
@@ -28,9 +28,17 @@ log = get_logger(__name__)
 
 #: Writes that share one commit at most: bounds how long the first of them waits.
 GROUP_LIMIT = 256
-READERS = 2
+#: What fits into one of PostgreSQL's notifications, with room for our prefix.
+PAYLOAD_LIMIT = 7_900
+#: Key in `Connection.info` of what SQLite's writer announces after its commit.
+ANNOUNCED = "announced"
+#: Seconds before a process that lost the database tries to lead again.
+_LEAD_AGAIN = 1.0
 #: Alembic keeps the migration under way in module globals: one at a time in a process.
-_ALEMBIC = threading.Lock()
+ALEMBIC = threading.Lock()
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,47}")
+_numbers = itertools.count(1)
 
 
 class Migrations(NamedTuple):
@@ -40,29 +48,31 @@ class Migrations(NamedTuple):
     lineage: str
 
 
-class _Job(NamedTuple):
-    function: Callable[[sa.Connection], Any]
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Any]
+LEADERSHIP = Migrations("pyiexec.foundation.migrations", lineage="leadership")
+#: How often each name's leader changed; whoever has not the newest epoch does not lead any more.
+_EPOCHS = sa.Table(
+    "leaders",
+    sa.MetaData(),
+    sa.Column("name", sa.String(48), primary_key=True),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+)
 
 
-def _configure_sqlite(engine: sa.Engine, begin: str) -> None:
-    @event.listens_for(engine, "connect")
-    def on_connect(connection: Any, _record: Any) -> None:
-        # The driver must not open transactions behind SQLAlchemy's back, or savepoints do not nest.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+class Outcome(NamedTuple):
+    """What came of a function: its result, or why there is none."""
 
-    @event.listens_for(engine, "begin")
-    def on_begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(begin)
+    result: Any = None
+    failure: BaseException | None = None
 
 
 def migrate(connection: sa.Connection, migrations: Migrations) -> None:
     """Bring one lineage to its newest revision."""
+    with ALEMBIC:
+        upgrade(connection, migrations)
+
+
+def upgrade(connection: sa.Connection, migrations: Migrations) -> None:
+    """As `migrate`, for a caller that holds `ALEMBIC`."""
     # Alembic costs a third of a second to import, which commands that open no database do not owe.
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
@@ -74,132 +84,257 @@ def migrate(connection: sa.Connection, migrations: Migrations) -> None:
     script = ScriptDirectory.from_config(config)
     table = f"alembic_version_{migrations.lineage}"
 
-    def upgrade(revision: Any, _context: Any) -> Any:
+    def revisions(revision: Any, _context: Any) -> Any:
         return script._upgrade_revs("head", revision)  # noqa: SLF001 - what `alembic upgrade` itself calls
 
-    with _ALEMBIC, EnvironmentContext(config, script, fn=upgrade, destination_rev="head") as environment:
+    with EnvironmentContext(config, script, fn=revisions, destination_rev="head") as environment:
         environment.configure(connection=connection, version_table=table, render_as_batch=True)
         environment.run_migrations()
 
 
-class Database:
-    """A database open for one process."""
+def announce(connection: sa.Connection, channel: str, payload: str) -> None:
+    """Tell all who listen to a channel, once the transaction of this write is committed; nobody if it is not.
 
-    def __init__(self, writer: sa.Engine, reader: sa.Engine) -> None:
-        self._writer_engine = writer
-        self._reader_engine = reader
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="database-reader")
-        self._thread = threading.Thread(target=self._write_loop, name="database-writer", daemon=True)
+    Args:
+        connection: of a function given to `Database.write`.
+        channel: small letters, digits, ``_`` and ``-``; 48 at most.
+        payload: at most `PAYLOAD_LIMIT` bytes of UTF-8, without NUL.
+
+    Raises:
+        ValueError: the channel's name is not such a name, or the payload does not fit.
+    """
+    _check_name(channel)
+    if len(payload.encode()) > PAYLOAD_LIMIT or "\0" in payload:
+        raise ValueError(f"an announcement holds {PAYLOAD_LIMIT} bytes at most, and no NUL")
+    if connection.dialect.name == "postgresql":
+        # Within a transaction PostgreSQL tells equal payloads once; the number makes each its own.
+        connection.execute(sa.select(sa.func.pg_notify(channel, f"{next(_numbers):x} {payload}")))
+    else:
+        connection.info.setdefault(ANNOUNCED, []).append((channel, payload))
+
+
+def run_together(connection: sa.Connection, functions: Sequence[Callable[[sa.Connection], Any]]) -> list[Outcome]:
+    """Run functions in one transaction, each behind a savepoint; one that is alone is spared it and raises.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: the connection broke, and with it all of them.
+    """
+    if len(functions) == 1:
+        return [Outcome(functions[0](connection))]
+    outcomes: list[Outcome] = []
+    for function in functions:
+        try:
+            with connection.begin_nested():
+                outcomes.append(Outcome(function(connection)))
+        except Exception as error:
+            if connection.invalidated:
+                raise
+            outcomes.append(Outcome(failure=error))
+    return outcomes
+
+
+class Leadership:
+    """What `Database.lead` gives to the one process that leads."""
+
+    def __init__(self, database: Database, name: str, epoch: int) -> None:
+        self._database = database
+        self.name = name
+        self._epoch = epoch
+
+    async def write(self, function: Callable[[sa.Connection], T]) -> T:
+        """`Database.write`, refused once somebody else leads.
+
+        A leader that was cut off does not know it at once. Its successor raised the epoch before reading anything, and
+        writes are serialised: what the old leader still tries can neither come in between nor afterwards.
+
+        Raises:
+            IexecError: ``LEADERSHIP_LOST``, and as `Database.write`.
+        """
+
+        def fenced(connection: sa.Connection) -> T:
+            query = sa.select(_EPOCHS.c.epoch).where(_EPOCHS.c.name == self.name)
+            if connection.execute(query).scalar_one_or_none() != self._epoch:
+                raise IexecError("LEADERSHIP_LOST", f"another process leads {self.name}")
+            return function(connection)
+
+        return await self._database.write(fenced)
+
+
+class Database(ABC):
+    """A database open for one process, to be used in the event loop that opened it."""
+
+    def __init__(self) -> None:
         self._closed = False
         #: Commits made so far; an idle service makes none.
         self.commits = 0
 
-    @classmethod
-    async def open(cls, url: str, migrations: Sequence[Migrations] = ()) -> Database:
-        """Open the database at a SQLAlchemy URL and apply the migrations.
+    @staticmethod
+    async def open(url: str, migrations: Sequence[Migrations] = (), *, durable: bool = False) -> Database:
+        """Open a database and apply the migrations; processes that do so at once wait for each other.
+
+        Args:
+            url: ``sqlite:///`` and a path, or ``postgresql://user:password@host:port/database`` with the parameters of
+                libpq (``?sslmode=require``, ``?host=/run/postgresql``).
+            migrations: lineages of the tables.
+            durable: a commit also outlives a loss of power. On PostgreSQL it does so anyway.
 
         Raises:
             IexecError: ``DATABASE_UNAVAILABLE``.
         """
-        if not url.startswith("sqlite:///"):
-            raise IexecError("DATABASE_UNAVAILABLE", "only sqlite:/// URLs are supported so far")
-        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        writer = sa.create_engine(url, poolclass=sa.pool.SingletonThreadPool)
-        reader = sa.create_engine(url, pool_size=READERS)
-        _configure_sqlite(writer, "BEGIN IMMEDIATE")
-        _configure_sqlite(reader, "BEGIN")
-        database = cls(writer, reader)
-        database._thread.start()
+        # Neither engine is imported before it is wanted: starting is a measured budget.
+        database: Database
+        if url.startswith("sqlite:///"):
+            from pyiexec.foundation.sqlite import SqliteDatabase
+
+            database = SqliteDatabase(url, durable=durable)
+        elif url.startswith(("postgresql://", "postgres://")):
+            from pyiexec.foundation.postgresql import PostgresqlDatabase
+
+            database = PostgresqlDatabase(url)
+        else:
+            # The URL is not repeated, it may hold a password.
+            raise IexecError("DATABASE_UNAVAILABLE", "a database's URL begins with sqlite:/// or postgresql://")
         try:
-            for lineage in migrations:
-                await database.write(lambda connection, lineage=lineage: migrate(connection, lineage))  # type: ignore[misc]
-        except sa.exc.DatabaseError as error:
+            await database.prepare(migrations)
+        except BaseException:
             await database.close()
-            raise IexecError("DATABASE_UNAVAILABLE", f"{url}: {error.orig}") from error
+            raise
         return database
 
-    async def write(self, function: Callable[[sa.Connection], T]) -> T:
-        """Run `function` in a transaction of the writer; it is committed when this returns.
+    async def prepare(self, migrations: Sequence[Migrations] = ()) -> None:
+        """Connect, and apply the migrations.
 
-        The function must not be cancelled half-way: a cancelled caller's write still happens.
+        Raises:
+            IexecError: ``DATABASE_UNAVAILABLE``.
         """
-        if self._closed:
-            raise IexecError("DATABASE_UNAVAILABLE", "the database is closed")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._jobs.put(_Job(function, loop, future))
-        return await future
+        try:
+            await self._connect()
+            for lineage in migrations:
+                await self._migrate(lineage)
+        except sa.exc.DatabaseError as error:
+            raise IexecError("DATABASE_UNAVAILABLE", f"the database refused: {error.orig}") from error
+
+    async def write(self, function: Callable[[sa.Connection], T]) -> T:
+        """Run `function` in a transaction, after which no other write comes before it is committed.
+
+        It runs once. What it raises undoes all it wrote, and comes out here. A cancelled caller's write still happens.
+
+        Raises:
+            IexecError: ``DATABASE_UNAVAILABLE``: nothing was written.
+        """
+        self._check_open()
+        return await self._write(function)  # type: ignore[no-any-return]
 
     async def read(self, function: Callable[[sa.Connection], T]) -> T:
-        """Run `function` in a read transaction: it sees one consistent state, all commits before it included."""
+        """Run `function` in a read transaction: it sees one consistent state, all commits before it included.
 
-        def run() -> T:
-            with self._reader_engine.connect() as connection, connection.begin():
-                return function(connection)
+        It may run a second time when the connection breaks.
 
-        return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+        Raises:
+            IexecError: ``DATABASE_UNAVAILABLE``.
+        """
+        self._check_open()
+        return await self._read(function)  # type: ignore[no-any-return]
+
+    @asynccontextmanager
+    async def lead(self, name: str) -> AsyncIterator[Leadership]:
+        """Wait until no other process leads under this name, and lead for the time of the block.
+
+        A leader that is gone, however it ended, is followed at once. A leader whose connection breaks is cancelled.
+
+        Raises:
+            IexecError: ``DATABASE_UNAVAILABLE``; ``LEADERSHIP_LOST`` in place of the cancellation.
+        """
+        _check_name(name)
+        self._check_open()
+        await self._migrate(LEADERSHIP)
+        async with self._exclusively(name):
+            yield Leadership(self, name, await self.write(lambda connection: _next_epoch(connection, name)))
+
+    async def keep_leading(self, name: str, job: Callable[[Leadership], Awaitable[None]]) -> None:
+        """Run `job` whenever this process leads under a name, and again after the database was away.
+
+        It begins with what is stored: another process may have led meanwhile. Its return ends this, and so does any
+        failure of its own.
+        """
+        while True:
+            try:
+                async with self.lead(name) as leadership:
+                    log.info("leading", name=name)
+                    await job(leadership)
+                    return
+            except (IexecError, BaseExceptionGroup) as error:
+                if not _is_database_trouble(error):
+                    raise
+                log.warning("does not lead any more", name=name, reason=str(error))
+            await anyio.sleep(_LEAD_AGAIN)
+
+    def listen(self, channel: str) -> AbstractAsyncContextManager[AsyncIterator[str | None]]:
+        """Announcements of all processes on a channel, in the order of their commits, from the block's entry on.
+
+        None in their place says that some may have been missed, after a broken connection or because the reader was
+        too slow: read the state anew.
+
+        Raises:
+            IexecError: ``DATABASE_UNAVAILABLE``.
+            ValueError: the channel's name is none, see `announce`.
+        """
+        _check_name(channel)
+        self._check_open()
+        return self._listen(channel)
 
     async def close(self) -> None:
         """Finish the writes under way and close."""
         if self._closed:
             return
         self._closed = True
-        self._jobs.put(None)
-        loop = asyncio.get_running_loop()
         # Whoever is cancelled while closing has closed all the same: nothing of the database outlives this.
         with anyio.CancelScope(shield=True):
-            await loop.run_in_executor(None, self._thread.join)
-        self._readers.shutdown()
-        self._reader_engine.dispose()
+            await self._close()
 
-    def _write_loop(self) -> None:
-        job = self._jobs.get()
-        while job is not None:
-            group = [job]
-            job = None
-            while len(group) < GROUP_LIMIT:
-                try:
-                    following = self._jobs.get_nowait()
-                except queue.Empty:
-                    break
-                if following is None:
-                    self._commit(group)
-                    self._writer_engine.dispose()
-                    return
-                group.append(following)
-            self._commit(group)
-            job = self._jobs.get()
-        self._writer_engine.dispose()
+    def _check_open(self) -> None:
+        if self._closed:
+            raise IexecError("DATABASE_UNAVAILABLE", "the database is closed")
 
-    def _commit(self, group: list[_Job]) -> None:
-        outcomes: list[tuple[_Job, Any, BaseException | None]] = []
-        try:
-            with self._writer_engine.connect() as connection, connection.begin():
-                for job in group:
-                    try:
-                        if len(group) == 1:
-                            outcomes.append((job, job.function(connection), None))
-                        else:
-                            with connection.begin_nested():
-                                outcomes.append((job, job.function(connection), None))
-                    except Exception as error:
-                        outcomes.append((job, None, error))
-                        if len(group) == 1:
-                            raise
-            self.commits += 1
-        except Exception as error:
-            outcomes = [(job, None, failure or error) for job, _, failure in outcomes]
-            outcomes += [(job, None, error) for job in group[len(outcomes) :]]
-        for job, result, failure in outcomes:
-            job.loop.call_soon_threadsafe(_settle, job.future, result, failure)
+    @abstractmethod
+    async def _connect(self) -> None: ...
+
+    @abstractmethod
+    async def _migrate(self, lineage: Migrations) -> None: ...
+
+    @abstractmethod
+    async def _write(self, function: Callable[[sa.Connection], Any]) -> Any: ...
+
+    @abstractmethod
+    async def _read(self, function: Callable[[sa.Connection], Any]) -> Any: ...
+
+    @abstractmethod
+    def _exclusively(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Hold the lock of this name for the block, which is cancelled if the lock is lost."""
+
+    @abstractmethod
+    def _listen(self, channel: str) -> AbstractAsyncContextManager[AsyncIterator[str | None]]: ...
+
+    @abstractmethod
+    async def _close(self) -> None: ...
 
 
-def _settle(future: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:
-    if future.cancelled():
-        if failure is not None:
-            log.error("a write whose caller was cancelled failed", error=str(failure))
-    elif failure is not None:
-        future.set_exception(failure)
-    else:
-        future.set_result(result)
+def _next_epoch(connection: sa.Connection, name: str) -> int:
+    where = _EPOCHS.c.name == name
+    before = connection.execute(sa.select(_EPOCHS.c.epoch).where(where)).scalar_one_or_none()
+    if before is None:
+        connection.execute(sa.insert(_EPOCHS).values(name=name, epoch=1))
+        return 1
+    connection.execute(sa.update(_EPOCHS).where(where).values(epoch=before + 1))
+    return int(before) + 1
+
+
+def _is_database_trouble(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_database_trouble(part) for part in error.exceptions)
+    return isinstance(error, IexecError) and error.code in ("DATABASE_UNAVAILABLE", "LEADERSHIP_LOST")
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of small letters, digits, _ and -, 48 at most")

@@ -98,7 +98,9 @@ CATALOGUE: dict[str, Entry] = {
     "CONTRIBUTION_TIMEOUT": Entry(
         "Claim the refund after the final deadline; choose a longer category next time.", http_status=409
     ),
-    "DATABASE_UNAVAILABLE": Entry("Check the database URL and the rights on its folder.", retry=True, http_status=503),
+    "DATABASE_UNAVAILABLE": Entry(
+        "Check the database's URL, that its server runs, or the rights on its folder.", retry=True, http_status=503
+    ),
     "DATASET_CHECKSUM_MISMATCH": Entry(
         "The dataset's owner must register the SHA-256 of what is stored.", http_status=409
     ),
@@ -133,6 +135,7 @@ CATALOGUE: dict[str, Entry] = {
     "KEY_RING_WRONG": Entry(
         "Name the key ring that belongs to this database, or put it back from its backup.", http_status=500
     ),
+    "LEADERSHIP_LOST": Entry("Nothing: another process has taken over, or will.", retry=True, http_status=503),
     "LISTENERS_TOO_MANY": Entry(
         "Come back later, or ask another of the service's processes.", retry=True, http_status=503
     ),
@@ -221,6 +224,7 @@ CATALOGUE: dict[str, Entry] = {
     "TEE_UNAVAILABLE": Entry(
         "Drop the tee tag, or choose a network whose secret management service runs enclaves.", http_status=501
     ),
+    "TEST_KEY": Entry("Use a key that nobody else has: `pyiexec wallet create`.", http_status=403),
     "TRANSACTION_REPLACED": Entry(
         "Use the key with one program at a time: another transaction took its place.", http_status=409
     ),

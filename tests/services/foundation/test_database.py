@@ -21,8 +21,8 @@ notes = sa.Table("notes", metadata, sa.Column("number", sa.Integer, primary_key=
 
 
 @asynccontextmanager
-async def open_notes(folder: Path) -> AsyncIterator[Database]:
-    database = await Database.open(f"sqlite:///{folder / 'notes.db'}")
+async def open_notes(url: str) -> AsyncIterator[Database]:
+    database = await Database.open(url)
     try:
         await database.write(metadata.create_all)
         yield database
@@ -38,9 +38,9 @@ def numbers(connection: sa.Connection) -> list[int]:
     return list(connection.execute(sa.select(notes.c.number).order_by(notes.c.number)).scalars())
 
 
-def test_a_read_sees_every_write_confirmed_before_it(tmp_path: Path) -> None:
+def test_a_read_sees_every_write_confirmed_before_it(database_url: str) -> None:
     async def scenario() -> None:
-        async with open_notes(tmp_path) as database:
+        async with open_notes(database_url) as database:
             for number in range(20):
                 await database.write(add(number))
                 assert await database.read(numbers) == list(range(number + 1))
@@ -48,9 +48,9 @@ def test_a_read_sees_every_write_confirmed_before_it(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_a_burst_of_writes_shares_commits(tmp_path: Path) -> None:
+def test_a_burst_of_writes_shares_commits(database_url: str) -> None:
     async def scenario() -> None:
-        async with open_notes(tmp_path) as database:
+        async with open_notes(database_url) as database:
             before = database.commits
             async with anyio.create_task_group() as group:
                 for number in range(500):
@@ -61,7 +61,7 @@ def test_a_burst_of_writes_shares_commits(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_a_failing_write_leaves_nothing_behind_and_spares_its_neighbours(tmp_path: Path) -> None:
+def test_a_failing_write_leaves_nothing_behind_and_spares_its_neighbours(database_url: str) -> None:
     async def scenario() -> None:
         failures: list[int] = []
 
@@ -69,7 +69,7 @@ def test_a_failing_write_leaves_nothing_behind_and_spares_its_neighbours(tmp_pat
             connection.execute(notes.insert().values(number=number))
             raise LookupError(number)
 
-        async with open_notes(tmp_path) as database:
+        async with open_notes(database_url) as database:
 
             async def fail(number: int) -> None:
                 try:
@@ -86,9 +86,9 @@ def test_a_failing_write_leaves_nothing_behind_and_spares_its_neighbours(tmp_pat
     asyncio.run(scenario())
 
 
-def test_a_cancelled_caller_leaves_the_database_usable(tmp_path: Path) -> None:
+def test_a_cancelled_caller_leaves_the_database_usable(database_url: str) -> None:
     async def scenario() -> None:
-        async with open_notes(tmp_path) as database:
+        async with open_notes(database_url) as database:
             with anyio.move_on_after(0) as scope:
                 await database.write(add(1))
             assert scope.cancelled_caught
@@ -98,9 +98,9 @@ def test_a_cancelled_caller_leaves_the_database_usable(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_a_closed_database_refuses_work_by_name(tmp_path: Path) -> None:
+def test_a_closed_database_refuses_work_by_name(database_url: str) -> None:
     async def scenario() -> None:
-        async with open_notes(tmp_path) as database:
+        async with open_notes(database_url) as database:
             pass
         with pytest.raises(IexecError, match="closed") as caught:
             await database.write(add(1))
@@ -120,11 +120,9 @@ def test_a_file_that_is_no_database_is_refused_by_name(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_lineages_of_migrations_live_side_by_side_and_run_once(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'service.db'}"
-
+def test_lineages_of_migrations_live_side_by_side_and_run_once(database_url: str) -> None:
     async def tables() -> set[str]:
-        database = await Database.open(url, [FOLLOWER, TRANSACTIONS])
+        database = await Database.open(database_url, [FOLLOWER, TRANSACTIONS])
         try:
             return set(await database.read(lambda connection: sa.inspect(connection).get_table_names()))
         finally:

@@ -1,0 +1,1 @@
+"""Alembic lineage "leadership": who of several processes leads."""
