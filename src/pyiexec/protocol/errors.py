@@ -52,6 +52,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "BAD_ADDRESS": Entry("Give an address of 0x and 40 hexadecimal digits."),
     "BAD_AMOUNT": Entry("Give an amount such as `1.5 RLC` or `100 nRLC`; 1 RLC is 1,000,000,000 nRLC."),
+    "BAD_BLOCK": Entry("Give a UnixFS block of at most 1 MiB whose links are named by SHA-256."),
     "BAD_BYTES32": Entry("Give 0x and 64 hexadecimal digits."),
     "BAD_CID": Entry("Give a CID such as Qm… or bafybei…, of SHA-256 content."),
     "BAD_HEX": Entry("Give 0x and an even number of hexadecimal digits."),
@@ -85,6 +86,7 @@ CATALOGUE: dict[str, Entry] = {
     "COMPASS_UNREACHABLE": Entry("Check that the compass runs and that its URL is right.", retry=True, http_status=503),
     "CONFIRMATION_NEEDED": Entry("Add --yes to go ahead without being asked."),
     "CONSENSUS_REACHED": Entry("Nothing: the task no longer needed this worker.", http_status=409),
+    "CONTENT_IS_FOLDER": Entry("Name a file in the folder: /ipfs/<cid>/<path>."),
     "CONTENT_MISMATCH": Entry(
         "Do not use the content; fetch it from another gateway, or publish it again.", http_status=502
     ),
@@ -171,10 +173,12 @@ CATALOGUE: dict[str, Entry] = {
     "OUTPUT_EXISTS": Entry("Choose another --output, or move the folder away.", http_status=409),
     "PORT_TAKEN": Entry("Stop what listens there, or choose another port.", retry=True, http_status=503),
     "PRICE_TOO_LOW": Entry("Raise --max-price to the price shown, or wait for cheaper orders.", http_status=409),
+    "RANGE_UNSATISFIABLE": Entry("Ask for bytes that the content has; its size is in Content-Range.", http_status=416),
     "REGISTRATION_OUTDATED": Entry("Sign the registration again, with a later deadline.", http_status=409),
     "RATE_LIMITED": Entry("Wait as long as Retry-After says, and ask less often.", retry=True, http_status=429),
     "RESOURCE_NOT_DEPLOYED": Entry("Check the address, or deploy the resource first.", http_status=403),
     "RESULT_LOST": Entry("Ask another worker of the task; this one lost its data folder.", http_status=404),
+    "RESULT_STORED": Entry("Nothing: the first result uploaded for a task is the one kept.", http_status=409),
     "RESULT_WRONG": Entry(
         "Do not use it. Report the task: its stored result is not what the chain recorded.", http_status=409
     ),
@@ -203,6 +207,9 @@ CATALOGUE: dict[str, Entry] = {
         "Check that the secret management service runs and that its URL is right.", retry=True, http_status=503
     ),
     "STAKE_TOO_LOW": Entry("Deposit what is missing: `pyiexec account deposit AMOUNT`.", http_status=409),
+    "STORE_FULL": Entry(
+        "Have the content store's operator make room or raise its capacity.", retry=True, http_status=507
+    ),
     "STORE_UNREACHABLE": Entry(
         "Check that the content store runs and that its URL is right.", retry=True, http_status=503
     ),
@@ -225,12 +232,19 @@ CATALOGUE: dict[str, Entry] = {
         "Drop the tee tag, or choose a network whose secret management service runs enclaves.", http_status=501
     ),
     "TEST_KEY": Entry("Use a key that nobody else has: `pyiexec wallet create`.", http_status=403),
+    "TOKEN_INVALID": Entry("Log in again and send the new token.", http_status=401),
     "TRANSACTION_REPLACED": Entry(
         "Use the key with one program at a time: another transaction took its place.", http_status=409
     ),
     "TRANSACTION_REVERTED": Entry(
         "The contract refused the transaction for the reason named; its gas is spent.", http_status=409
     ),
+    "UPLOAD_CONFLICT": Entry("Ask where the upload stands (HEAD) and send what follows.", retry=True, http_status=409),
+    "UPLOAD_QUOTA": Entry("Wait: what one account may upload is counted over a day.", retry=True, http_status=413),
+    "UPLOAD_REFUSED": Entry(
+        "Upload what the chain recorded, as the one who found it, while the task waits for it.", http_status=401
+    ),
+    "UPLOAD_UNKNOWN": Entry("Begin a new upload; unfinished ones are forgotten after a while.", http_status=404),
     "WALLET_MISSING": Entry("Create one with `pyiexec wallet create`, or name it with --wallet.", http_status=404),
     "WORKERPOOL_ORDER_MISSING": Entry(
         "Lower trust or volume, choose another category, or wait for a pool to publish.", retry=True, http_status=404
