@@ -83,6 +83,9 @@ def _show(folder: Path, state: str) -> None:
         emit(data | {"accounts": accounts, "profile": str(folder / "profile.json")})
         return
     click.echo(f"The network {state}.  Profile: {folder / 'profile.json'}")
+    click.echo(
+        f"For the JavaScript client: {', '.join(str(file) for file in sorted(folder.glob('js-sdk-*/chain.json')))}"
+    )
     emit(endpoints | {"chain id": profile.chain_id, "hub": profile.hub})
     click.echo("")
     # Keys of the public test mnemonic: everybody has them.

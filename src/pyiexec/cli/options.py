@@ -41,10 +41,10 @@ json_option = click.option(
 
 network_option = click.option(
     "--network",
-    "network_file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    "network",
+    metavar="NAME|FILE",
     envvar="PYIEXEC_NETWORK",
-    help="Network profile file. Default: the network of `pyiexec up`.",
+    help="Network by name (`pyiexec network list`), or a profile file. Default: the network of `pyiexec up`.",
 )
 
 
@@ -89,15 +89,42 @@ def run_async(function: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[...
     return wrapper
 
 
-def load_network(network_file: Path | None) -> NetworkProfile:
+def networks_directory() -> Path:
+    """Where the networks are that the user added, a profile file each."""
+    return data_directory() / "networks"
+
+
+def load_network(network: str | None) -> NetworkProfile:
     """The profile named, or that of the local network.
+
+    Args:
+        network: a public network's name, that of one the user added, ``local``, or the path of a file.
 
     Raises:
         IexecError: ``NETWORK_UNKNOWN``.
     """
-    from pyiexec.chain.networks import load_profile
+    from pyiexec.chain.networks import LOCAL, PUBLIC, load_profile
+    from pyiexec.protocol.errors import IexecError
 
-    return load_profile(network_file or local_directory() / "profile.json")
+    if network is None or network == LOCAL:
+        return load_profile(local_directory() / "profile.json")
+    if network in PUBLIC:
+        return PUBLIC[network]
+    if "/" in network or network.endswith(".json"):
+        return load_profile(Path(network))
+    added = networks_directory() / f"{network}.json"
+    if not added.exists():
+        raise IexecError(
+            "NETWORK_UNKNOWN", f"there is no network {network!r}", remedy="`pyiexec network list` shows those known."
+        )
+    return load_profile(added)
+
+
+def is_local(profile: NetworkProfile) -> bool:
+    """Whether the network's accounts are public test accounts, which have roles."""
+    from pyiexec.chain.networks import NetworkKind
+
+    return profile.kind is NetworkKind.LOCAL
 
 
 def keystore_directory(keystore: Path | None) -> Path:
@@ -122,7 +149,7 @@ def open_wallet(
     """
     if role is not None:
         return _role(profile, role)
-    if wallet is None and keystore is None and profile.name == "local" and "PYIEXEC_PRIVATE_KEY" not in os.environ:
+    if wallet is None and keystore is None and is_local(profile) and "PYIEXEC_PRIVATE_KEY" not in os.environ:
         return _role(profile, "requester")
     return open_key(wallet=wallet, keystore=keystore, password_file=password_file)
 
@@ -150,7 +177,7 @@ def _role(profile: NetworkProfile, role: str) -> Signer:
     from pyiexec.devnet import roles
     from pyiexec.protocol.errors import IexecError
 
-    if profile.name != "local":
+    if not is_local(profile):
         raise IexecError("WALLET_MISSING", "roles are public test accounts, which only a local network honours")
     if role.startswith("worker-") and role.removeprefix("worker-").isdecimal():
         return roles.worker_account(int(role.removeprefix("worker-")))
@@ -168,20 +195,20 @@ def ask_password(password_file: Path | None, prompt: str, *, confirm: bool = Fal
 
 
 @asynccontextmanager
-async def client(network_file: Path | None, signer: Signer | None = None) -> AsyncIterator[AsyncClient]:
+async def client(network: str | None, signer: Signer | None = None) -> AsyncIterator[AsyncClient]:
     """A client of the network named; with a signer its transactions survive an interruption."""
     from pyiexec.sdk import AsyncClient
 
-    profile = load_network(network_file)
+    profile = load_network(network)
     async with AsyncClient(profile, signer, state=data_directory() / "transactions" if signer else None) as opened:
         yield opened
 
 
 @asynccontextmanager
-async def acting_client(network_file: Path | None, **wallet: Any) -> AsyncIterator[AsyncClient]:
+async def acting_client(network: str | None, **wallet: Any) -> AsyncIterator[AsyncClient]:
     """A client that acts for the account that the wallet options name."""
-    signer = open_wallet(load_network(network_file), **wallet)
-    async with client(network_file, signer) as opened:
+    signer = open_wallet(load_network(network), **wallet)
+    async with client(network, signer) as opened:
         yield opened
 
 
@@ -191,7 +218,7 @@ def acting(function: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., A
     @functools.wraps(function)
     def wrapper(
         *args: Any,
-        network_file: Path | None,
+        network: str | None,
         role: str | None,
         wallet: str | None,
         keystore: Path | None,
@@ -199,7 +226,7 @@ def acting(function: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., A
         **kwargs: Any,
     ) -> Any:
         options = {"role": role, "wallet": wallet, "keystore": keystore, "password_file": password_file}
-        open_client = functools.partial(acting_client, network_file, **options)
+        open_client = functools.partial(acting_client, network, **options)
         return run_async(function)(*args, open_client=open_client, **kwargs)
 
     return json_option(network_option(wallet_options(wrapper)))
@@ -209,8 +236,8 @@ def reading(function: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., 
     """Add network and JSON options; the body receives ``open_client``."""
 
     @functools.wraps(function)
-    def wrapper(*args: Any, network_file: Path | None, **kwargs: Any) -> Any:
-        return run_async(function)(*args, open_client=functools.partial(client, network_file), **kwargs)
+    def wrapper(*args: Any, network: str | None, **kwargs: Any) -> Any:
+        return run_async(function)(*args, open_client=functools.partial(client, network), **kwargs)
 
     return json_option(network_option(wrapper))
 

@@ -50,6 +50,7 @@ LEAVES: Mapping[str, Leaf] = {
     "status": Leaf("pyiexec.cli.network:status", "Show what runs, where, and whether it is well."),
     "logs": Leaf("pyiexec.cli.network:logs", "Show the logs of the local network."),
     "reset": Leaf("pyiexec.cli.network:reset", "Delete the local network's data."),
+    "network": Leaf("pyiexec.cli.networks:network", "List, show and add networks; chain.json for the JS client."),
     "run": Leaf("pyiexec.cli.run:run", "Run an app: find the best offer, buy, wait, download."),
     "app": Leaf("pyiexec.cli.app:app", "Deploy, check, publish and show applications."),
     "workerpool": Leaf("pyiexec.cli.workerpool:workerpool", "Deploy, publish and show workerpools."),

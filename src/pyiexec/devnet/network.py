@@ -13,7 +13,8 @@ import anyio.abc
 import msgspec
 
 from pyiexec.chain.anvil import Anvil, AnvilOptions, free_port
-from pyiexec.chain.networks import NetworkProfile
+from pyiexec.chain.chain_json import chain_json, javascript_releases
+from pyiexec.chain.networks import LOCAL, NetworkKind, NetworkProfile
 from pyiexec.chain.rpc import JsonRpc
 from pyiexec.devnet import roles
 from pyiexec.devnet.hosting import EmbeddedHost, ProcessHost
@@ -225,7 +226,8 @@ class Network:
                 save_settings(state, state_file)
         manifest = self.provision.manifest
         self.profile = NetworkProfile(
-            name="local",
+            name=LOCAL,
+            kind=NetworkKind.LOCAL,
             chain_id=manifest.chain_id,
             rpc_url=self.anvil.url,
             hub=manifest.hub,
@@ -236,8 +238,17 @@ class Network:
             start_block=manifest.deployed_at,
         )
         save_settings(self.profile, directory / "profile.json")
+        self._write_chain_json()
         self.progress("starting the services")
         await self._start_parts(ports)
+
+    def _write_chain_json(self) -> None:
+        """The JavaScript client's configuration, a folder for each release that can use the network."""
+        for release in javascript_releases(self.profile):
+            folder = self.directory / f"js-sdk-{release}"
+            folder.mkdir(exist_ok=True)
+            content = msgspec.json.format(msgspec.json.encode(chain_json(self.profile, release)))
+            (folder / "chain.json").write_bytes(content + b"\n")
 
     async def _start_parts(self, ports: Ports) -> None:
         from pyiexec.devnet.settings import market_part, results_part, scheduler_part, worker_part

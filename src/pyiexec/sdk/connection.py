@@ -15,6 +15,7 @@ import anyio.abc
 from pyiexec.chain.heads import HeadFeed
 from pyiexec.chain.hub import Hub
 from pyiexec.chain.networks import NetworkProfile
+from pyiexec.chain.public_keys import refuse_public_key
 from pyiexec.chain.rpc import JsonRpc
 from pyiexec.chain.signer import Signer
 from pyiexec.chain.transactions import MIGRATIONS, Receipt, TransactionManager
@@ -37,6 +38,9 @@ class Connection:
             temporary one when None.
         clock: where the time comes from.
         entropy: source of random bytes, for salts.
+
+    Raises:
+        IexecError: ``TEST_KEY`` when the account's key is public and the network's money is not play money.
     """
 
     def __init__(
@@ -48,6 +52,8 @@ class Connection:
         clock: Clock | None = None,
         entropy: Callable[[int], bytes] = os.urandom,
     ) -> None:
+        if signer is not None:
+            refuse_public_key(profile, signer.address)
         self.profile = profile
         self.clock: Clock = clock or SystemClock()
         self.rpc = JsonRpc(profile.rpc_url)
