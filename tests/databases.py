@@ -1,7 +1,7 @@
 """The two databases a service can stand on, each empty and of its own for every test.
 
-`from tests.databases import database_url` in a conftest gives its tests the fixture; they run once on a SQLite file and
-once on a real PostgreSQL, which the test run installs (Debian's package) and starts when the first test asks for it.
+Tests that ask for the fixture `database_url` run once on a SQLite file and once on a real PostgreSQL, which the test
+run installs (Debian's package) and starts when the first of them does.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from pyiexec.foundation.lifetime import tie_to_parent
 
-__all__ = ["PostgresqlServer", "database_url", "postgresql", "postgresql_url"]
+__all__ = ["PostgresqlServer", "database_url", "new_database", "postgresql", "postgresql_url", "state_of"]
 
 #: Of the superuser. It has characters that a URL must escape, and tests look for it where it must not appear.
 PASSWORD = "s3cret/p@ss"
@@ -69,6 +70,7 @@ class PostgresqlServer:
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
             "unix_socket_directories": str(self._folder),
+            "autovacuum": "off",
             "fsync": "off",
             "full_page_writes": "off",
             "max_connections": "200",
@@ -151,6 +153,19 @@ def _one_at_a_time() -> Iterator[None]:
         yield
 
 
+async def state_of(url: str) -> object:
+    """What differs as soon as anything is written to a database, by whomever."""
+    if url.startswith("sqlite:///"):
+        path = Path(url.removeprefix("sqlite:///"))
+        return [file.read_bytes() for file in (path, path.with_name(f"{path.name}-wal")) if file.exists()]
+    connection = await asyncpg.connect(url)
+    try:
+        # Every transaction that writes takes a number; the server runs nothing by itself that would.
+        return await connection.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
+    finally:
+        await connection.close()
+
+
 def _binaries() -> Path:
     """Where Debian keeps PostgreSQL's programs, after installing them if need be."""
     found = _installed()
@@ -210,9 +225,25 @@ def postgresql_url(postgresql: PostgresqlServer) -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], str]]:
+    """Makes empty databases, on either engine; calls give their URLs."""
+    numbers = itertools.count(1)
+    if request.param == "sqlite":
+        yield lambda: f"sqlite:///{tmp_path / f'service-{next(numbers)}.db'}"
+        return
+    server: PostgresqlServer = request.getfixturevalue("postgresql")
+    urls: list[str] = []
+
+    def create() -> str:
+        urls.append(server.create_database())
+        return urls[-1]
+
+    yield create
+    for url in urls:
+        server.drop_database(url)
+
+
+@pytest.fixture
+def database_url(new_database: Callable[[], str]) -> str:
     """An empty database, on either engine."""
-    if request.param == "postgresql":
-        url: str = request.getfixturevalue("postgresql_url")
-        return url
-    return f"sqlite:///{tmp_path / 'service.db'}"
+    return new_database()

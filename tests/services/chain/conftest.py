@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,8 +59,8 @@ def signer() -> Signer:
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await Database.open(f"sqlite:///{tmp_path / 'chain.db'}", [MIGRATIONS, FOLLOWER_MIGRATIONS])
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = await Database.open(database_url, [MIGRATIONS, FOLLOWER_MIGRATIONS])
     yield database
     await database.close()
 

@@ -1,6 +1,6 @@
 """A process that submits transactions and dies by SIGKILL at a chosen point; run by the crash tests.
 
-Arguments: node's URL, database file, where to die (`before-send`, `after-send` or `never`), at which transaction, how
+Arguments: node's URL, database's URL, where to die (`before-send`, `after-send` or `never`), at which transaction, how
 many to submit.
 """
 
@@ -42,8 +42,8 @@ class DyingRpc(JsonRpc):
         return answer
 
 
-async def main(url: str, file: str, where: str, at: str, count: str) -> None:
-    database = await Database.open(f"sqlite:///{file}", [MIGRATIONS])
+async def main(url: str, database_url: str, where: str, at: str, count: str) -> None:
+    database = await Database.open(database_url, [MIGRATIONS])
     async with DyingRpc(url) as rpc, HeadFeed(url) as feed:
         rpc.where, rpc.at = where, int(at)
         async with TransactionManager(rpc, derive(MNEMONIC, 0), database, feed, chain_id=31337) as manager:

@@ -58,20 +58,18 @@ class TestCrashes:
     @pytest.mark.parametrize("where", ["before-send", "after-send"])
     @pytest.mark.parametrize("at", [1, 7])
     async def test_killed_while_sending_nothing_is_orphaned_or_doubled(
-        self, where: str, at: int, anvil: Anvil, rpc: JsonRpc, tmp_path: Path, open_manager: OpenManager
+        self, where: str, at: int, anvil: Anvil, rpc: JsonRpc, database_url: str
     ) -> None:
-        file = tmp_path / "crash.db"
-        assert await run_until_killed(anvil.url, file, where, at, 20) == -signal.SIGKILL
-        assert await run_until_killed(anvil.url, file, "never", 0, 20) == 0
+        assert await run_until_killed(anvil.url, database_url, where, at, 20) == -signal.SIGKILL
+        assert await run_until_killed(anvil.url, database_url, "never", 0, 20) == 0
         assert await rung(rpc) == list(range(20))
 
     async def test_what_was_stored_is_sent_by_the_next_process_without_being_asked(
-        self, anvil: Anvil, rpc: JsonRpc, tmp_path: Path, signer: Signer, feed: HeadFeed
+        self, anvil: Anvil, rpc: JsonRpc, database_url: str, signer: Signer, feed: HeadFeed
     ) -> None:
-        file = tmp_path / "crash.db"
-        assert await run_until_killed(anvil.url, file, "before-send", 1, 1) == -signal.SIGKILL
+        assert await run_until_killed(anvil.url, database_url, "before-send", 1, 1) == -signal.SIGKILL
         assert await rung(rpc) == []
-        database = await Database.open(f"sqlite:///{file}", [MIGRATIONS])
+        database = await Database.open(database_url, [MIGRATIONS])
         async with TransactionManager(rpc, signer, database, feed, chain_id=CHAIN_ID) as manager:
             record = await manager.find("bell", "0")
             assert record is not None
@@ -80,12 +78,13 @@ class TestCrashes:
         await database.close()
         assert await rung(rpc) == [0]
 
-    async def test_killed_again_and_again_it_still_gets_there(self, anvil: Anvil, rpc: JsonRpc, tmp_path: Path) -> None:
-        file = tmp_path / "crash.db"
+    async def test_killed_again_and_again_it_still_gets_there(
+        self, anvil: Anvil, rpc: JsonRpc, database_url: str
+    ) -> None:
         for at in (3, 9, 2, 15):
             where = "after-send" if at % 2 else "before-send"
-            await run_until_killed(anvil.url, file, where, at, 30)
-        assert await run_until_killed(anvil.url, file, "never", 0, 30) == 0
+            await run_until_killed(anvil.url, database_url, where, at, 30)
+        assert await run_until_killed(anvil.url, database_url, "never", 0, 30) == 0
         assert await rung(rpc) == list(range(30))
 
 

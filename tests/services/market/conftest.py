@@ -7,7 +7,6 @@ import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -199,8 +198,8 @@ class Market:
 
 
 @asynccontextmanager
-async def running(chain: Chain, database: Path, **options: Any) -> AsyncIterator[Market]:
-    """An order book over a database file, stopped in the end."""
+async def running(chain: Chain, database_url: str, **options: Any) -> AsyncIterator[Market]:
+    """An order book over a database, stopped in the end."""
     stop, started = anyio.Event(), anyio.Event()
     urls: list[str] = []
 
@@ -209,7 +208,7 @@ async def running(chain: Chain, database: Path, **options: Any) -> AsyncIterator
         started.set()
 
     settings = MarketSettings(
-        database_url=f"sqlite:///{database}",
+        database_url=database_url,
         chain_id=chain.manifest.chain_id,
         hub=chain.manifest.hub,
         **{"rpc_url": chain.url, "start_block": chain.manifest.deployed_at, "rate_limit": 0} | options,
@@ -226,6 +225,6 @@ async def running(chain: Chain, database: Path, **options: Any) -> AsyncIterator
 
 
 @pytest.fixture
-async def market(chain: Chain, tmp_path: Path) -> AsyncIterator[Market]:
-    async with running(chain, tmp_path / "market.db") as market:
+async def market(chain: Chain, database_url: str) -> AsyncIterator[Market]:
+    async with running(chain, database_url) as market:
         yield market

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -143,8 +142,8 @@ async def test_a_request_needs_orders_that_serve_it(market: Market, chain: Chain
     await market.book.publish(request, REQUESTER)
 
 
-async def test_the_number_of_open_orders_of_a_wallet_is_bounded(chain: Chain, tmp_path: Path) -> None:
-    async with running(chain, tmp_path / "market.db", open_orders_per_wallet=2) as market:
+async def test_the_number_of_open_orders_of_a_wallet_is_bounded(chain: Chain, database_url: str) -> None:
+    async with running(chain, database_url, open_orders_per_wallet=2) as market:
         for _ in range(2):
             await market.book.publish(chain.app_order(), APP_OWNER)
         assert await refused(market, chain.app_order(), APP_OWNER) == (
@@ -321,10 +320,10 @@ async def test_ill_formed_withdrawals_are_refused_by_field(market: Market, body:
     assert answer["error"].startswith(message)
 
 
-async def test_without_a_chain_the_book_is_read_but_not_written(chain: Chain, tmp_path: Path) -> None:
-    async with running(chain, tmp_path / "market.db") as market:
+async def test_without_a_chain_the_book_is_read_but_not_written(chain: Chain, database_url: str) -> None:
+    async with running(chain, database_url) as market:
         name = await market.book.publish(chain.app_order(), APP_OWNER)
-    async with running(chain, tmp_path / "market.db", rpc_url=f"http://127.0.0.1:{free_port()}") as market:
+    async with running(chain, database_url, rpc_url=f"http://127.0.0.1:{free_port()}") as market:
         assert (await market.book.order("apporder", name)).status == "open"
         with pytest.raises(IexecError) as refusal:
             await market.book.publish(chain.app_order(), APP_OWNER)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-from pathlib import Path
+from collections.abc import Callable
 
 import anyio
 import pytest
+from tests.databases import state_of
 
 from pyiexec.chain.heads import HeadFeed
 from pyiexec.chain.rpc import JsonRpc
@@ -74,37 +74,35 @@ async def test_what_the_chain_takes_back_is_open_again(market: Market, chain: Ch
     await market.until_status("apporder", closed, "open", 10)
 
 
-async def test_what_happened_while_the_book_was_down_is_caught_up(chain: Chain, tmp_path: Path) -> None:
+async def test_what_happened_while_the_book_was_down_is_caught_up(
+    chain: Chain, new_database: Callable[[], str]
+) -> None:
     app, pool = chain.app_order(), chain.pool_order()
-    async with running(chain, tmp_path / "market.db") as market:
+    database_url = new_database()
+    async with running(chain, database_url) as market:
         await market.book.publish(app, APP_OWNER)
         await market.book.publish(pool, POOL_OWNER)
         await chain.match(app, pool, chain.request_order(volume=1))
         await market.until_status("apporder", app, "open", 9)
     await chain.match(app, pool, chain.request_order(volume=3))
     await chain.close(pool, POOL_OWNER)
-    async with running(chain, tmp_path / "market.db") as market:
+    async with running(chain, database_url) as market:
         await market.until_status("apporder", app, "open", 6)
         await market.until_status("workerpoolorder", pool, "canceled", 0)
-    (tmp_path / "market.db").unlink()
-    async with running(chain, tmp_path / "new.db") as market:
+    async with running(chain, new_database()) as market:
         await market.book.publish(app, APP_OWNER)
         await market.until_status("apporder", app, "open", 6)
 
 
-async def test_an_idle_book_writes_nothing(market: Market, chain: Chain, tmp_path: Path) -> None:
+async def test_an_idle_book_writes_nothing(market: Market, chain: Chain, database_url: str) -> None:
     await market.book.publish(chain.app_order(), APP_OWNER)
     async with HeadFeed(chain.url) as feed, feed.subscribe() as heads, JsonRpc(chain.url) as rpc:
-        database = sqlite3.connect(tmp_path / "market.db")
-        try:
-            before = database.execute("PRAGMA data_version").fetchone()
-            await rpc.call("anvil_mine", "0x5")
-            mined = await rpc.block_number()
-            with anyio.fail_after(10):
-                while (await heads.newest()).number < mined:
-                    pass
-            for _ in range(10):
-                await market.book.orders("apporder", app=chain.app)
-            assert database.execute("PRAGMA data_version").fetchone() == before
-        finally:
-            database.close()
+        before = await state_of(database_url)
+        await rpc.call("anvil_mine", "0x5")
+        mined = await rpc.block_number()
+        with anyio.fail_after(10):
+            while (await heads.newest()).number < mined:
+                pass
+        for _ in range(10):
+            await market.book.orders("apporder", app=chain.app)
+        assert await state_of(database_url) == before

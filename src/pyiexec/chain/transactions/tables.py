@@ -20,7 +20,7 @@ metadata = sa.MetaData()
 transactions = sa.Table(
     "transactions",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("id", sa.Integer().with_variant(sa.BigInteger, "postgresql"), primary_key=True),
     sa.Column("chain_id", sa.BigInteger, nullable=False),
     sa.Column("sender", sa.String(42), nullable=False),
     sa.Column("object_id", sa.Text, nullable=False),

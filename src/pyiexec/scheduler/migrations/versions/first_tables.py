@@ -35,14 +35,14 @@ def upgrade() -> None:
     op.create_table(
         "workers",
         sa.Column("worker", sa.String(42), primary_key=True),
-        sa.Column("sent", sa.Integer, nullable=False),
-        sa.Column("acknowledged", sa.Integer, nullable=False),
-        sa.Column("received", sa.Integer, nullable=False),
+        sa.Column("sent", sa.BigInteger, nullable=False),
+        sa.Column("acknowledged", sa.BigInteger, nullable=False),
+        sa.Column("received", sa.BigInteger, nullable=False),
     )
     op.create_table(
         "outbox",
         sa.Column("worker", sa.String(42), primary_key=True),
-        sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
     )
 

@@ -12,7 +12,7 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "transactions",
-        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("id", sa.Integer().with_variant(sa.BigInteger, "postgresql"), primary_key=True),
         sa.Column("chain_id", sa.BigInteger, nullable=False),
         sa.Column("sender", sa.String(42), nullable=False),
         sa.Column("object_id", sa.Text, nullable=False),
