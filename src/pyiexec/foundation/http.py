@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -20,6 +21,9 @@ log = get_logger(__name__)
 
 #: How long an idle connection stays open; aiohttp's clients let go after 15 s.
 KEEP_ALIVE_SECONDS = 75
+
+#: How long an answer may lie unread by its client before the connection is given up.
+UNREAD_SECONDS = 60
 
 #: Called once a service listens, with its base URL.
 Ready = Callable[[str], None]
@@ -53,6 +57,9 @@ async def serve(app: Application, host: str, port: int, *, ready: Ready, stop: a
     # Named as TCP, or asyncio leaves Nagle's algorithm on: 40 ms on many an answer.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if sys.platform == "linux":
+        # Connections inherit it: one whose peer takes nothing of what is sent to it does not stay for ever.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_SECONDS * 1000)
     try:
         listener.bind((host, port))
     except OSError as error:

@@ -12,8 +12,11 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from pyiexec.foundation.database import announce
 from pyiexec.market.tables import METADATA, ORDERS
 
+#: On which the database says that there is something new.
+CHANNEL = "market_events"
 #: Events kept; whoever missed more has to read the book anew.
 KEPT = 20_000
 #: The journal is cut once in so many events.
@@ -79,7 +82,7 @@ class Interest(msgspec.Struct, frozen=True, kw_only=True):
 
     room: str
     kinds: frozenset[str] = frozenset()
-    parties: dict[str, str] = {}
+    parties: Mapping[str, str] = {}
 
     def covers(self, event: Event) -> bool:
         """Whether an event is wanted."""
@@ -131,7 +134,8 @@ def record(
         "transaction_hash": transaction_hash,
         **_parties(connection, payload),
     }
-    seq = connection.execute(sa.insert(EVENTS).values(**values)).inserted_primary_key[0]
+    seq: int = connection.execute(sa.insert(EVENTS).values(**values).returning(EVENTS.c.seq)).scalar_one()
+    announce(connection, CHANNEL, str(seq))
     if seq % _CUT_EVERY == 0:
         connection.execute(sa.delete(EVENTS).where(EVENTS.c.seq <= seq - KEPT))
 
@@ -142,9 +146,11 @@ def extent(connection: sa.Connection) -> Extent:
     return Extent(row[0] or 0, row[1] or 0)
 
 
-def after(connection: sa.Connection, seq: int, *, limit: int) -> list[Event]:
-    """The first `limit` events after number `seq`, oldest first."""
+def after(connection: sa.Connection, seq: int, *, until: int | None = None, limit: int) -> list[Event]:
+    """The first `limit` events after number `seq` and up to `until`, oldest first."""
     query = sa.select(*EVENTS.c).where(EVENTS.c.seq > seq).order_by(EVENTS.c.seq).limit(limit)
+    if until is not None:
+        query = query.where(EVENTS.c.seq <= until)
     return [_event(row) for row in connection.execute(query)]
 
 
@@ -174,4 +180,5 @@ def _parties(connection: sa.Connection, payload: Any) -> dict[str, str | None]:
 def _address(terms: Mapping[str, Any], party: str) -> str | None:
     # An order names the party it sells, or the one it is restricted to; a deal says more of each.
     value = terms.get(party, terms.get(f"{party}restrict"))
-    return value["pointer"] if isinstance(value, dict) else value
+    address: str | None = value["pointer"] if isinstance(value, dict) else value
+    return address

@@ -26,6 +26,9 @@ class MarketSettings(msgspec.Struct, frozen=True, kw_only=True):
         rate_limit_seconds: in which a budget that was used up is whole again.
         rate_limit_file: shared by processes of one machine that count together; None to count alone.
         trusted_proxies: addresses or networks of proxies whose word about who calls is believed.
+        listeners: streams, and clients of socket.io, that one process serves at a time, of each.
+        listener_backlog: events that one of them may be behind before it is cut off.
+        heartbeat_seconds: of silence, after which a stream says that it lives.
     """
 
     database_url: str
@@ -41,3 +44,6 @@ class MarketSettings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit_seconds: float = 60.0
     rate_limit_file: Path | None = None
     trusted_proxies: tuple[str, ...] = ()
+    listeners: int = 1000
+    listener_backlog: int = 1000
+    heartbeat_seconds: float = 20.0
