@@ -133,3 +133,54 @@ def _make_list_tables() -> dict[str, sa.Table]:
 TABLES: Mapping[str, sa.Table] = _make_tables()
 #: Tables of the lists that are stored, by `Field.list_table`.
 LIST_TABLES: Mapping[str, sa.Table] = _make_list_tables()
+
+#: How far the index has come: one row.
+#:
+#: ``undo_floor`` is the lowest block to which it can go back without beginning anew.
+STATE = sa.Table(
+    "index_state",
+    METADATA,
+    sa.Column("name", PLAIN_TEXT, primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("hash", PLAIN_TEXT, nullable=False),
+    sa.Column("timestamp", sa.BigInteger, nullable=False),
+    sa.Column("undo_floor", sa.BigInteger, nullable=False),
+)
+
+#: What blocks that may be taken back have done (`working_set.Undo` as JSON).
+UNDO = sa.Table(
+    "index_undo",
+    METADATA,
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("rows", sa.Text, nullable=False),
+)
+
+#: Files that bulk deals name: facts about content, which no reorganisation concerns.
+#:
+#: ``state`` is ``wanted``, ``found``, or ``refused`` for one that is not what it should be and never will.
+BULK_FILES = sa.Table(
+    "bulk_files",
+    METADATA,
+    sa.Column("cid", PLAIN_TEXT, primary_key=True),
+    sa.Column("state", PLAIN_TEXT, nullable=False, index=True),
+    sa.Column("content", sa.LargeBinary),
+)
+
+#: Which file lists the slices of a bulk deal, and which of them are its tasks'.
+BULK_LISTS = sa.Table(
+    "bulk_lists",
+    METADATA,
+    sa.Column("deal", PLAIN_TEXT, primary_key=True),
+    sa.Column("cid", PLAIN_TEXT, nullable=False, index=True),
+    sa.Column("bot_first", LongInteger, nullable=False),
+    sa.Column("bot_size", LongInteger, nullable=False),
+)
+
+#: Which file holds the slice of which task of a bulk deal.
+BULK_PLACES = sa.Table(
+    "bulk_places",
+    METADATA,
+    sa.Column("deal", PLAIN_TEXT, primary_key=True),
+    sa.Column("index", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("cid", PLAIN_TEXT, nullable=False, index=True),
+)

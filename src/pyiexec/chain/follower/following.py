@@ -62,6 +62,8 @@ class LogFollower:
         start_block: where to begin without a cursor; None for the blocks after the present one.
         confirmations: how many blocks must have followed one before its logs are told; 0 tells at once.
         every_block: also yield when there is no log, with each new head.
+        also: further logs to be told in the same stream, where one list of addresses and topics cannot say what is
+            wanted.
     """
 
     def __init__(
@@ -75,10 +77,11 @@ class LogFollower:
         start_block: int | None = 0,
         confirmations: int = 0,
         every_block: bool = False,
+        also: Sequence[LogFilter] = (),
     ) -> None:
         self._rpc = rpc
         self._feed = feed
-        self._filter = LogFilter(addresses, topics)
+        self._filters = (LogFilter(addresses, topics), *also)
         self._start_block = start_block
         self._confirmations = confirmations
         self._every_block = every_block
@@ -169,14 +172,15 @@ class LogFollower:
         """Read blocks that follow directly; those that cannot hold a wanted log are not asked about."""
         for start in range(0, len(run), BATCH):
             part = run[start : start + BATCH]
-            hits = [head for head in part if self._filter.may_match(head.logs_bloom)]
-            answers = await self._rpc.batch(
-                [("eth_getLogs", [self._filter.of_block(head.hash)]) for head in hits],
-            )
-            by_hash = {head.hash: tuple(answer) for head, answer in zip(hits, answers, strict=True)}
-            self._marks.extend(Mark(head.number, head.hash, by_hash.get(head.hash, ())) for head in part)
+            hits = [(head, each) for head in part for each in self._filters if each.may_match(head.logs_bloom)]
+            answers = await self._rpc.batch([("eth_getLogs", [each.of_block(head.hash)]) for head, each in hits])
+            by_hash: dict[str, list[list[Log]]] = {}
+            for (head, _), answer in zip(hits, answers, strict=True):
+                by_hash.setdefault(head.hash, []).append(answer)
+            found = {head.hash: _merged(by_hash.get(head.hash, [])) for head in part}
+            self._marks.extend(Mark(head.number, head.hash, found[head.hash]) for head in part)
             self._number, self._hash = part[-1].number, part[-1].hash
-            logs = tuple(entry for head in part for entry in by_hash.get(head.hash, ()))
+            logs = tuple(entry for head in part for entry in found[head.hash])
             if logs or self._every_block:
                 self._marks = trimmed(self._marks, self._number)
                 yield Batch(logs=logs, cursor=self.cursor, timestamp=part[-1].timestamp)
@@ -197,7 +201,7 @@ class LogFollower:
                 raise IexecError("CHAIN_UNREACHABLE", f"block {last} is gone")
             header = Head.from_json(block)
             try:
-                answer = await self._rpc.call("eth_getLogs", self._filter.of_range(first, last))
+                answers = await self._rpc.batch([("eth_getLogs", [each.of_range(first, last)]) for each in self._filters])
             except RpcError as error:
                 if first == last:
                     raise
@@ -205,13 +209,13 @@ class LogFollower:
                 self._span = max(1, (last - first + 1) // 2)
                 continue
             self._span = min(self._span * 2, SPAN_MOST)
-            logs = sorted(answer, key=lambda entry: (int(entry["blockNumber"], 16), int(entry["logIndex"], 16)))
+            logs = _merged(answers)
             self._marks = trimmed([*self._marks, *_marks_of(logs, header, newest.number - WINDOW)], newest.number)
             self._number, self._hash = header.number, header.hash
             unreported += last - first + 1
             if logs or self._every_block or unreported >= PROGRESS_BLOCKS:
                 unreported = 0
-                yield Batch(logs=tuple(logs), cursor=self.cursor, timestamp=header.timestamp)
+                yield Batch(logs=logs, cursor=self.cursor, timestamp=header.timestamp)
         if self._confirmations:
             numbers = range(self._number + 1, newest.number + 1)
             blocks = await self._rpc.batch([("eth_getBlockByNumber", [hex(number), False]) for number in numbers])
@@ -242,6 +246,12 @@ class LogFollower:
     async def _is_canonical(self, marks: Sequence[Mark]) -> list[bool]:
         blocks = await self._rpc.batch([("eth_getBlockByNumber", [hex(mark.number), False]) for mark in marks])
         return [block is not None and block["hash"] == mark.hash for mark, block in zip(marks, blocks, strict=True)]
+
+
+def _merged(answers: Iterable[Iterable[Log]]) -> tuple[Log, ...]:
+    """All logs of several answers, each once, oldest first."""
+    places = {(int(entry["blockNumber"], 16), int(entry["logIndex"], 16)): entry for found in answers for entry in found}
+    return tuple(places[place] for place in sorted(places))
 
 
 def _marks_of(logs: Iterable[Log], last: Head, window: int) -> list[Mark]:

@@ -1,0 +1,124 @@
+"""The index behind the chain: batches of logs are completed with what the chain knows, and taken in.
+
+What a batch did and the place reached are stored in one transaction, so a crash at any moment loses nothing and doubles
+nothing. A batch that could not be completed, because the node went away or on to another chain, is read again.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+
+import anyio
+
+from pyiexec.chain.follower import Batch, LogFilter, LogFollower, load_cursor
+from pyiexec.chain.heads import HeadFeed
+from pyiexec.chain.hub import Hub
+from pyiexec.chain.reading import read_all
+from pyiexec.chain.registries import POLICY_UPDATE
+from pyiexec.chain.rpc import JsonRpc
+from pyiexec.foundation.database import Database, Leadership
+from pyiexec.foundation.logs import get_logger
+from pyiexec.indexer import queries
+from pyiexec.indexer.bulk import BulkFetcher
+from pyiexec.indexer.events import TOPICS, Sources, read_events
+from pyiexec.indexer.projection import apply_batch, look_up
+from pyiexec.indexer.queries import CURSOR
+from pyiexec.indexer.reading import ChainReader, Known, Unknown
+from pyiexec.indexer.settings import IndexerSettings
+from pyiexec.protocol.errors import IexecError
+from pyiexec.protocol.primitives import Address
+
+log = get_logger(__name__)
+
+#: Seconds before a batch that could not be completed is read again.
+RETRY_SECONDS = 1.0
+
+
+class IndexFollower:
+    """Keeps an index up with its chain.
+
+    Args:
+        database: where the index is.
+        feed: must be running.
+        bulks: told when there may be something to fetch; None leaves bulk deals' lists out.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        rpc: JsonRpc,
+        feed: HeadFeed,
+        settings: IndexerSettings,
+        bulks: BulkFetcher | None = None,
+    ) -> None:
+        self._database = database
+        self._rpc = rpc
+        self._feed = feed
+        self._settings = settings
+        self._bulks = bulks
+        self._reader = ChainReader(rpc, settings.hub.lower(), settings.rpc_batch)
+
+    async def lead(self, leadership: Leadership) -> None:
+        """Follow the chain, as the only one, until cancelled.
+
+        Raises:
+            IexecError: ``LEADERSHIP_LOST``, ``DATABASE_UNAVAILABLE``.
+        """
+        async with anyio.create_task_group() as group:
+            if self._bulks:
+                group.start_soon(self._bulks.run, leadership)
+            await self._follow(leadership)
+
+    async def _follow(self, leadership: Leadership) -> None:
+        while True:
+            try:
+                await self._follow_once(leadership)
+            except IexecError as error:
+                if not error.code.startswith("CHAIN_"):
+                    raise
+                log.info("the chain could not be read yet", reason=str(error))
+                await anyio.sleep(RETRY_SECONDS)
+
+    async def _follow_once(self, leadership: Leadership) -> None:
+        """Until the index has to begin anew."""
+        hub = Address(self._settings.hub.lower())
+        sources = await self._sources(hub)
+        follower = LogFollower(
+            self._rpc,
+            self._feed,
+            [hub, *map(Address, sources.registries)],
+            [TOPICS],
+            cursor=await self._database.read(lambda connection: load_cursor(connection, CURSOR)),
+            start_block=self._settings.start_block,
+            every_block=True,
+            # Of any address: the pools are not known beforehand.
+            also=[LogFilter([], [POLICY_UPDATE.topic])],
+        )
+        async with aclosing(follower.batches()) as batches:
+            async for batch in batches:
+                if not await self._take_in(leadership, batch, sources):
+                    log.warning("the chain went back further than can be undone, beginning anew", to=batch.rewound_to)
+                    await leadership.write(queries.clear)
+                    return
+
+    async def _take_in(self, leadership: Leadership, batch: Batch, sources: Sources) -> bool:
+        """Whether the batch could be taken in; it cannot when it goes back too far."""
+        events = read_events(batch.logs, sources)
+
+        async def look_up_known(unknown: Unknown) -> Known:
+            return await self._database.read(lambda connection: look_up(connection, unknown))
+
+        facts = await self._reader.read(events, batch.logs, batch.cursor.hash, look_up_known)
+        taken = await leadership.write(lambda connection: apply_batch(connection, batch, events, facts))
+        if events:
+            log.info("indexed", events=len(events), block=batch.cursor.number)
+        if self._bulks and (facts.deals or batch.rewound_to is not None):
+            self._bulks.wake()
+        return taken
+
+    async def _sources(self, hub: Address) -> Sources:
+        contract = Hub(self._rpc, hub)
+        apps, datasets, workerpools = await read_all(
+            contract.app_registry(), contract.dataset_registry(), contract.workerpool_registry()
+        )
+        return Sources(hub, apps.lower(), datasets.lower(), workerpools.lower())
