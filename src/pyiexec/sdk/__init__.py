@@ -3,6 +3,7 @@
 from pyiexec.chain.networks import NetworkProfile, load_profile
 from pyiexec.chain.signer import Signer
 from pyiexec.protocol.errors import IexecError
+from pyiexec.protocol.secrets import Secret, app_secret, dataset_secret, requester_secret, web2_secret
 from pyiexec.sdk.blocking import Client
 from pyiexec.sdk.client import AsyncClient, Execution
 from pyiexec.sdk.deals import TaskUpdate
@@ -21,8 +22,13 @@ __all__ = [
     "NetworkProfile",
     "Obstacle",
     "Quote",
+    "Secret",
     "Signer",
     "TaskResult",
     "TaskUpdate",
+    "app_secret",
+    "dataset_secret",
     "load_profile",
+    "requester_secret",
+    "web2_secret",
 ]

@@ -125,3 +125,20 @@ class Workerpools:
             raise IexecError("WORKERPOOL_UNKNOWN", f"no workerpool is registered at {address}")
         pool = await self._at.hub.workerpool(address)
         return Workerpool(address, pool.owner, pool.description, pool.worker_stake_ratio, pool.scheduler_reward_ratio)
+
+    async def url(self, address: Address) -> str:
+        """Where the pool's scheduler is reached, as the network's compass says.
+
+        Raises:
+            IexecError: ``WORKERPOOL_URL_UNKNOWN``; ``COMPASS_UNREACHABLE``, also when the network's profile names none.
+        """
+        return await self._at.compass.url_of(address)
+
+    async def set_url(self, address: Address, api_url: str) -> None:
+        """Tell the compass where one's own pool's scheduler is reached; an empty URL takes it back.
+
+        Raises:
+            IexecError: ``BAD_URL``, ``NOT_OWNER``, ``WORKERPOOL_UNKNOWN``, ``REGISTRATION_OUTDATED``;
+                ``COMPASS_UNREACHABLE``.
+        """
+        await self._at.compass.register(address, api_url, self._at.signer)

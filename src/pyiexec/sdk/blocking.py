@@ -16,6 +16,7 @@ from pyiexec.chain.signer import Signer
 from pyiexec.protocol.deals import Deal
 from pyiexec.protocol.orders import Order
 from pyiexec.protocol.primitives import NULL_BYTES32, Address, Bytes32, DealId, OrderHash, TaskId
+from pyiexec.protocol.secrets import Secret
 from pyiexec.protocol.tasks import Task
 from pyiexec.sdk.accounts import Balance
 from pyiexec.sdk.assets import App, Deployed, Workerpool
@@ -23,6 +24,7 @@ from pyiexec.sdk.client import AsyncClient, Execution
 from pyiexec.sdk.deals import TaskUpdate
 from pyiexec.sdk.orders import SomeOrder
 from pyiexec.sdk.purchase import Quote
+from pyiexec.sdk.secret_service import KnownSecret
 from pyiexec.sdk.tasks import TaskResult
 
 T = TypeVar("T")
@@ -211,3 +213,23 @@ class Client:
     def claim_deal(self, deal_id: DealId) -> list[str]:
         """Take back the price of every task of a deal that was not completed in time."""
         return self._call(self._client.tasks.claim_deal, deal_id)
+
+    def push_secret(self, secret: Secret, value: str) -> None:
+        """Leave a secret with the secret management service."""
+        self._call(self._client.secrets.push, secret, value)
+
+    def has_secret(self, secret: Secret) -> bool:
+        """Whether a secret is set; anybody may ask."""
+        return self._call(self._client.secrets.has, secret)
+
+    def rotate_secret(self, secret: Secret, value: str) -> None:
+        """Replace the value of a secret."""
+        self._call(self._client.secrets.rotate, secret, value)
+
+    def delete_secret(self, secret: Secret) -> None:
+        """Delete a secret."""
+        self._call(self._client.secrets.delete, secret)
+
+    def secrets(self) -> list[KnownSecret]:
+        """The user's secrets, by name."""
+        return self._call(self._client.secrets.names)

@@ -22,6 +22,7 @@ from pyiexec.sdk.endings import Endings
 from pyiexec.sdk.ledgers import Ledgers
 from pyiexec.sdk.orders import Match, Orders
 from pyiexec.sdk.purchase import Purchases, Quote
+from pyiexec.sdk.secrets import Secrets
 from pyiexec.sdk.tasks import TaskResult, Tasks
 
 
@@ -65,6 +66,7 @@ class AsyncClient:
         self.deals = Deals(self.connection)
         self.tasks = Tasks(self.connection)
         self.ledgers = Ledgers(self.connection)
+        self.secrets = Secrets(self.connection)
 
     @property
     def address(self) -> Address:

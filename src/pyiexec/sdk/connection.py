@@ -24,7 +24,9 @@ from pyiexec.foundation.database import Database
 from pyiexec.protocol.eip712 import Domain
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import Address, Bytes32, bytes32
+from pyiexec.sdk.compass import Compass
 from pyiexec.sdk.orderbook import OrderBook
+from pyiexec.sdk.secret_service import SecretService
 from pyiexec.storage.client import ContentClient
 
 
@@ -68,6 +70,8 @@ class Connection:
         self._stack = AsyncExitStack()
         self._group: anyio.abc.TaskGroup | None = None
         self._manager: TransactionManager | None = None
+        self._secrets: SecretService | None = None
+        self._compass: Compass | None = None
         self._opening = anyio.Lock()
 
     async def __aenter__(self) -> Connection:
@@ -93,6 +97,36 @@ class Connection:
             # What the background works with is closed after it has ended.
             with anyio.CancelScope(shield=True):
                 await self._stack.aclose()
+
+    @property
+    def secrets(self) -> SecretService:
+        """The network's secret management service.
+
+        Raises:
+            IexecError: ``SMS_UNREACHABLE`` when the network's profile names none.
+        """
+        if self._secrets is None:
+            url = self.profile.sms_url
+            if url is None:
+                raise IexecError("SMS_UNREACHABLE", f"the network {self.profile.name} has no secret management service")
+            self._secrets = SecretService(url, self.domain, self.clock, self._entropy)
+            self._stack.push_async_callback(self._secrets.close)
+        return self._secrets
+
+    @property
+    def compass(self) -> Compass:
+        """Where the network's pools are looked up.
+
+        Raises:
+            IexecError: ``COMPASS_UNREACHABLE`` when the network's profile names none.
+        """
+        if self._compass is None:
+            url = self.profile.compass_url
+            if url is None:
+                raise IexecError("COMPASS_UNREACHABLE", f"the network {self.profile.name} has no compass")
+            self._compass = Compass(url, self.domain, self.clock)
+            self._stack.push_async_callback(self._compass.close)
+        return self._compass
 
     @property
     def signer(self) -> Signer:

@@ -1,0 +1,1 @@
+"""The service that tells where the scheduler of a workerpool is reached."""

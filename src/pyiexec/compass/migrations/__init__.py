@@ -1,0 +1,1 @@
+"""Alembic lineage ``compass``: URLs of schedulers."""
