@@ -77,6 +77,10 @@ def _show(folder: Path, state: str) -> None:
         "market": profile.market_url,
         "gateway": profile.gateway_url,
         "scheduler": profile.scheduler_url,
+        "sms": profile.sms_url,
+        "compass": profile.compass_url,
+        "indexer": profile.indexer_url,
+        "faucet": profile.faucet_url,
     }
     data = {"running": True, "chainId": profile.chain_id, "hub": profile.hub, "endpoints": endpoints}
     if wants_json():
@@ -131,9 +135,19 @@ async def status(directory: Path | None) -> int:
             rows.append(_row("chain", profile.rpc_url, True, f"block {block}", started))
     except IexecError as error:
         rows.append(_row("chain", profile.rpc_url, False, error.what, None))
-    services = {"market": profile.market_url, "results": profile.gateway_url, "scheduler": profile.scheduler_url}
+    services = {
+        "market": profile.market_url,
+        "results": profile.gateway_url,
+        "scheduler": profile.scheduler_url,
+        "sms": profile.sms_url,
+        "compass": profile.compass_url,
+        "indexer": profile.indexer_url,
+        "faucet": profile.faucet_url,
+    }
     async with http_session(timeout=5) as session:
         for name, url in services.items():
+            if url is None:
+                continue
             started = time.monotonic()
             try:
                 async with session.get(f"{url}/health") as response:

@@ -38,10 +38,16 @@ class Ports(msgspec.Struct, frozen=True):
     market: int = 0
     gateway: int = 0
     scheduler: int = 0
+    sms: int = 0
+    compass: int = 0
+    indexer: int = 0
+    faucet: int = 0
 
 
 #: Ports of `pyiexec up`, so that configuration files stay valid between runs.
-FIXED_PORTS = Ports(chain=8545, market=8541, gateway=8542, scheduler=8543)
+FIXED_PORTS = Ports(
+    chain=8545, market=8541, gateway=8542, scheduler=8543, sms=8544, compass=8546, indexer=8547, faucet=8548
+)
 
 
 class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -234,6 +240,9 @@ class Network:
             market_url=f"http://127.0.0.1:{ports.market}",
             gateway_url=f"http://127.0.0.1:{ports.gateway}",
             scheduler_url=f"http://127.0.0.1:{ports.scheduler}",
+            sms_url=f"http://127.0.0.1:{ports.sms}",
+            compass_url=f"http://127.0.0.1:{ports.compass}",
+            indexer_url=f"http://127.0.0.1:{ports.indexer}",
             native=self.options.native,
             start_block=manifest.deployed_at,
         )
@@ -251,13 +260,24 @@ class Network:
             (folder / "chain.json").write_bytes(content + b"\n")
 
     async def _start_parts(self, ports: Ports) -> None:
-        from pyiexec.devnet.settings import market_part, results_part, scheduler_part, worker_part
+        from pyiexec.devnet.settings import (
+            compass_part,
+            indexer_part,
+            market_part,
+            results_part,
+            scheduler_part,
+            sms_part,
+            worker_part,
+        )
 
         folder = self.options.directory
         servers = [
             market_part(folder, self.profile, ports.market),
             results_part(folder, ports.gateway),
             scheduler_part(folder, self.profile, self.provision.workerpool, ports.scheduler),
+            sms_part(folder, self.profile, ports.sms),
+            compass_part(folder, self.profile, self.provision.workerpool, ports.compass),
+            indexer_part(folder, self.profile, ports.indexer),
         ]
         workers = [
             worker_part(folder, self.profile, self.provision.workerpool, number, behaviour)

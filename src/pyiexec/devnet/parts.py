@@ -20,6 +20,9 @@ class Kind(StrEnum):
     RESULTS = "results"
     SCHEDULER = "scheduler"
     WORKER = "worker"
+    SMS = "sms"
+    COMPASS = "compass"
+    INDEXER = "indexer"
 
 
 class Part(NamedTuple):
@@ -35,6 +38,9 @@ _SETTINGS = {
     Kind.RESULTS: "ResultsSettings",
     Kind.SCHEDULER: "SchedulerSettings",
     Kind.WORKER: "WorkerSettings",
+    Kind.SMS: "SmsSettings",
+    Kind.COMPASS: "CompassSettings",
+    Kind.INDEXER: "IndexerSettings",
 }
 
 

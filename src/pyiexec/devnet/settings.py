@@ -44,6 +44,50 @@ def market_part(folder: Path, profile: NetworkProfile, port: int) -> Part:
     )
 
 
+def sms_part(folder: Path, profile: NetworkProfile, port: int) -> Part:
+    """The secret management service."""
+    return _part(
+        "sms",
+        Kind.SMS,
+        rpc_url=profile.rpc_url,
+        hub=profile.hub,
+        chain_id=profile.chain_id,
+        database_url=f"sqlite:///{folder / 'sms.db'}",
+        key_file=str(folder / "keys" / "sms.ring"),
+        origins=(profile.sms_url,),
+        port=port,
+    )
+
+
+def compass_part(folder: Path, profile: NetworkProfile, workerpool: Address, port: int) -> Part:
+    """Where clients look up the pool's scheduler."""
+    from pyiexec.compass.settings import CompassChain
+
+    assert profile.scheduler_url, "a local network has a scheduler"
+    chain = CompassChain(
+        chain_id=profile.chain_id,
+        rpc_url=profile.rpc_url,
+        hub=profile.hub,
+        workerpools={workerpool: profile.scheduler_url},
+    )
+    return _part("compass", Kind.COMPASS, chains=(chain,), database_url=f"sqlite:///{folder / 'compass.db'}", port=port)
+
+
+def indexer_part(folder: Path, profile: NetworkProfile, port: int) -> Part:
+    """The history of the chain."""
+    return _part(
+        "indexer",
+        Kind.INDEXER,
+        rpc_url=profile.rpc_url,
+        hub=profile.hub,
+        chain_id=profile.chain_id,
+        start_block=profile.start_block,
+        gateway_url=profile.gateway_url,
+        database_url=f"sqlite:///{folder / 'indexer.db'}",
+        port=port,
+    )
+
+
 def results_part(folder: Path, port: int) -> Part:
     """The content store."""
     return _part("results", Kind.RESULTS, directory=str(folder / "content"), port=port)
