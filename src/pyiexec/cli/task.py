@@ -8,13 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pyiexec.cli.options import WORD, acting, reading
+from pyiexec.cli.options import (
+    WORD,
+    acting,
+    acting_client,
+    client,
+    json_option,
+    network_option,
+    reading,
+    run_async,
+    wallet_options,
+)
 from pyiexec.cli.reporting import emit, moment, table, wants_json
 from pyiexec.protocol.errors import IexecError
 
 if TYPE_CHECKING:
-    from pyiexec.protocol.primitives import Bytes32
-    from pyiexec.sdk import TaskUpdate
+    from pyiexec.protocol.primitives import Bytes32, TaskId
+    from pyiexec.sdk import AsyncClient, TaskUpdate
+    from pyiexec.sdk.task_logs import ReplicateLogs
 
 
 @click.group()
@@ -73,23 +84,127 @@ async def show(task_id: Bytes32, open_client: Any) -> None:
 
 def _show_explanation(view: Mapping[str, Any]) -> None:
     """The scheduler's side: its phase, why the task does not go on, and its workers."""
+    from pyiexec.cli.printing import printable
+
     click.echo(f"\nThe scheduler says {view['currentStatus']}.")
-    if view["cause"]:
-        click.echo(f"{view['explanation'] or view['cause']}  [{view['cause']}]")
-        click.echo(f"  {view['remedy'] or ''}")
+    if cause := view["cause"]:
+        click.echo(f"{printable(cause['what'])}  [{cause['code']}]")
+        click.echo(f"  {cause['remedy']}")
     rows = [
         [
             replicate["walletAddress"],
             replicate["currentStatus"],
-            "" if replicate["appExitCode"] is None else replicate["appExitCode"],
-            replicate["cause"] or "",
-            replicate["explanation"],
+            replicate.get("appExitCode", ""),
+            replicate.get("cause", {}).get("code", ""),
+            printable(replicate.get("cause", {}).get("what", "")),
         ]
         for replicate in view["replicates"]
     ]
     if rows:
         click.echo("")
         table("", ["worker", "status", "exit code", "cause", "explanation"], rows)
+
+
+@task.command()
+@click.argument("task_id", type=WORD)
+@click.option("--logs", is_flag=True, help="Show what the application printed, too; for the task's requester alone.")
+@json_option
+@network_option
+@wallet_options
+def debug(task_id: Bytes32, logs: bool, network: str | None, **wallet: Any) -> None:
+    """Show how a task fared on every worker, step by step, and why it failed."""
+    opened = acting_client(network, **wallet) if logs else client(network)
+    run_async(_debug)(task_id, logs, opened)
+
+
+async def _debug(task_id: Bytes32, logs: bool, opened: Any) -> None:
+    from pyiexec.protocol.primitives import TaskId
+
+    wanted = TaskId(task_id)
+    async with opened as user:
+        view = await user.tasks.explain(wanted)
+        if view is None:
+            raise IexecError("TASK_UNKNOWN", f"the pool's scheduler does not know the task {task_id}")
+        try:
+            found = await user.tasks.logs(wanted) if logs else []
+        except IexecError as error:
+            if error.code != "LOGS_UNKNOWN":
+                raise
+            found = []
+    if wants_json():
+        printed = {"logs": [_as_json(log) for log in found]} if logs else {}
+        emit({"taskId": task_id, "scheduler": view} | printed)
+        return
+    _show_explanation(view)
+    _show_steps(view)
+    for log in found:
+        _show_log(log)
+
+
+def _show_steps(view: Mapping[str, Any]) -> None:
+    steps = [[change["date"], "task", change["status"], change.get("code", "")] for change in view["dateStatusList"]]
+    for replicate in view["replicates"]:
+        steps += [
+            [change["date"], replicate["walletAddress"], change["status"], change.get("code", "")]
+            for change in replicate["statusUpdateList"]
+        ]
+    click.echo("")
+    # The sort is stable: what happened in the same second stays in its order.
+    table("", ["when", "who", "status", "cause"], sorted(steps, key=lambda step: step[0]))
+
+
+def _as_json(log: ReplicateLogs) -> dict[str, str]:
+    return {"walletAddress": log.worker, "stdout": log.stdout, "stderr": log.stderr}
+
+
+def _show_log(log: ReplicateLogs) -> None:
+    from pyiexec.cli.printing import printable
+
+    for stream, text in (("stdout", log.stdout), ("stderr", log.stderr)):
+        click.secho(f"\n{stream} of {log.worker}", italic=True)
+        click.echo(printable(text), nl=not text.endswith("\n"))
+
+
+@task.command()
+@click.argument("task_id", type=WORD)
+@click.option("--follow", is_flag=True, help="Go on until the task is over.")
+@acting
+async def logs(task_id: Bytes32, follow: bool, open_client: Any) -> None:
+    """Show what a task's application printed on each worker; only who ordered the task may read it.
+
+    With --follow and --json it prints one object a line.
+    """
+    from pyiexec.protocol.primitives import TaskId
+
+    async with open_client() as user:
+        if not follow:
+            found = await user.tasks.logs(TaskId(task_id))
+            if wants_json():
+                emit({"taskId": task_id, "logs": [_as_json(log) for log in found]})
+            else:
+                for log in found:
+                    _show_log(log)
+            return
+        await _follow(user, TaskId(task_id))
+
+
+async def _follow(user: AsyncClient, task_id: TaskId) -> None:
+    import json
+    from contextlib import aclosing
+
+    from pyiexec.cli.printing import printable
+
+    shown = None
+    async with aclosing(user.tasks.follow_logs(task_id)) as pieces:
+        async for piece in pieces:
+            if wants_json():
+                line = {"walletAddress": piece.worker, "stream": piece.stream, "offset": piece.offset}
+                click.echo(json.dumps(line | {"text": piece.text}))
+                continue
+            if shown != (piece.worker, piece.stream):
+                shown = piece.worker, piece.stream
+                click.secho(f"\n{piece.stream} of {piece.worker}", italic=True)
+            click.echo(printable(piece.text), nl=False)
 
 
 @task.command()

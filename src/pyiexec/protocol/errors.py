@@ -126,6 +126,9 @@ CATALOGUE: dict[str, Entry] = {
     "FINAL_DEADLINE_REACHED": Entry(
         "Claim the refund with `pyiexec task claim`; choose a longer category next time.", http_status=409
     ),
+    "INITIALIZE_REFUSED": Entry(
+        "Claim the refund with `pyiexec deal claim`: the chain did not open the task.", http_status=409
+    ),
     "INPUT_NOT_HASHED": Entry("Give input files by URLs that name their content: .../ipfs/<cid>.", http_status=409),
     "INPUT_UNAVAILABLE": Entry("Check that the input file's URL answers.", retry=True, http_status=502),
     "INSUFFICIENT_FUNDS": Entry("Send native coin for gas to the account named.", http_status=409),
@@ -142,6 +145,13 @@ CATALOGUE: dict[str, Entry] = {
         "Come back later, or ask another of the service's processes.", retry=True, http_status=503
     ),
     "LOGIN_INVALID": Entry("Ask for a new challenge, sign it and send the token once.", http_status=403),
+    "LOGS_UNKNOWN": Entry(
+        "Wait until a worker runs the application; logs are kept for some days after the task's end.",
+        retry=True,
+        http_status=404,
+    ),
+    "LOG_ACCESS_REFUSED": Entry("Sign with the wallet that ordered the task.", http_status=403),
+    "LOG_TOKEN_INVALID": Entry("Ask for a new challenge and sign it.", http_status=401),
     "MARKET_REFUSED": Entry("Correct the request as the order book's message says.", http_status=403),
     "MARKET_UNREACHABLE": Entry(
         "Check that the order book runs and that its URL is right.", retry=True, http_status=503
@@ -176,6 +186,7 @@ CATALOGUE: dict[str, Entry] = {
     "RANGE_UNSATISFIABLE": Entry("Ask for bytes that the content has; its size is in Content-Range.", http_status=416),
     "REGISTRATION_OUTDATED": Entry("Sign the registration again, with a later deadline.", http_status=409),
     "RATE_LIMITED": Entry("Wait as long as Retry-After says, and ask less often.", retry=True, http_status=429),
+    "REPLICATE_UNKNOWN": Entry("Look up which workers have the task: `pyiexec task debug`.", http_status=404),
     "RESOURCE_NOT_DEPLOYED": Entry("Check the address, or deploy the resource first.", http_status=403),
     "RESULT_LOST": Entry("Ask another worker of the task; this one lost its data folder.", http_status=404),
     "RESULT_STORED": Entry("Nothing: the first result uploaded for a task is the one kept.", http_status=409),

@@ -2,7 +2,8 @@
 
 The scheduler opens with a `Challenge`, the worker answers `Hello` and hears `Welcome` or `Refused`. Afterwards commands
 and reports travel in numbered `Envelope`s: the sender stores one before sending it, and keeps it until the receiver has
-committed its effect and acknowledged its number. `Ping` and `Pong` show that the other is there and are never stored.
+committed its effect and acknowledged its number. `Ping` and `Pong` show that the other is there and are never stored;
+nor is `Output`, which repeats what the run's last report says for whoever cannot wait for it.
 """
 
 from __future__ import annotations
@@ -15,12 +16,11 @@ from msgspec import Meta
 from pyiexec.protocol.authorization import SIGNATURE_PATTERN, WORD_PATTERN, WorkerpoolAuthorization
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import Address, Bytes32, ResultHash, TaskId, checksum, keccak256, to_bytes
+from pyiexec.protocol.printed import Excerpt, Printed
 from pyiexec.protocol.replicates import ReplicateStatus
 
 #: Version of this conversation.
-PROTOCOL = 1
-#: Longest `Progress.logs` in characters; a longer log is sent by its end.
-MAX_LOGS = 65_536
+PROTOCOL = 2
 #: Longest free text in characters.
 MAX_TEXT = 4_096
 
@@ -31,7 +31,6 @@ _ResultHash = Annotated[ResultHash, Meta(pattern=WORD_PATTERN)]
 _Signature = Annotated[str, Meta(pattern=SIGNATURE_PATTERN)]
 _Name = Annotated[str, Meta(max_length=256)]
 _Text = Annotated[str, Meta(max_length=MAX_TEXT)]
-_Logs = Annotated[str, Meta(max_length=MAX_LOGS)]
 #: Numbers that every database holds.
 _MOST = (1 << 53) - 1
 _Number = Annotated[int, Meta(ge=1, le=_MOST)]
@@ -160,7 +159,7 @@ class Progress(_Message, frozen=True, kw_only=True, tag=True):
         transaction: hash of the transaction that brought the status about.
         location: where the uploaded result is, as in the result link.
         exit_code: of the application, once it ended.
-        logs: the end of what the application printed; see `tail`.
+        printed: the end of what the application printed, once it ended and if it printed anything.
     """
 
     task_id: _TaskId
@@ -170,11 +169,18 @@ class Progress(_Message, frozen=True, kw_only=True, tag=True):
     transaction: _TransactionHash | None = None
     location: _Text | None = None
     exit_code: Annotated[int, Meta(ge=-_MOST, le=_MOST)] | None = None
-    logs: _Logs = ""
+    printed: Printed | None = None
 
     def __post_init__(self) -> None:
         _fit(self, "message", self.message[:MAX_TEXT])
-        _fit(self, "logs", tail(self.logs))
+
+
+class Output(_Message, frozen=True, kw_only=True, tag=True):
+    """What a task's application has printed since the last of these; pieces may be missing between two of them."""
+
+    task_id: _TaskId
+    stdout: Excerpt = Excerpt()
+    stderr: Excerpt = Excerpt()
 
 
 Command: TypeAlias = Assign | Reveal | Upload | Complete | Abort
@@ -188,7 +194,7 @@ class Envelope(_Message, frozen=True, kw_only=True, tag=True):
     body: Assign | Reveal | Upload | Complete | Abort | Progress
 
 
-Message: TypeAlias = Challenge | Hello | Welcome | Refused | Envelope | Ack | Ping | Pong
+Message: TypeAlias = Challenge | Hello | Welcome | Refused | Envelope | Ack | Ping | Pong | Output
 
 
 def _require_checksum(address: str) -> None:
@@ -250,8 +256,3 @@ def login_hash(challenge: Challenge, worker: Address) -> bytes:
         + to_bytes(challenge.workerpool)
         + to_bytes(worker)
     )
-
-
-def tail(text: str, limit: int = MAX_LOGS) -> str:
-    """The last `limit` characters of `text`."""
-    return text[-limit:]

@@ -41,6 +41,7 @@ class TaskLog(NamedTuple):
     name: str
     fields: Mapping[str, Any]
     timestamp: int | None
+    block: int | None
 
 
 class ScoreChanged(NamedTuple):
@@ -63,8 +64,12 @@ def interpret(log: Mapping[str, Any]) -> Interpreted | None:
         return DealNoticed(fields["workerpool"], fields["dealid"])
     if name in ("AccurateContribution", "FaultyContribution"):
         return ScoreChanged(fields["worker"], name == "AccurateContribution")
-    stamp = log.get("blockTimestamp")
-    return TaskLog(fields["taskid"], name, fields, int(stamp, 16) if isinstance(stamp, str) else None)
+    return TaskLog(fields["taskid"], name, fields, _number(log, "blockTimestamp"), _number(log, "blockNumber"))
+
+
+def _number(log: Mapping[str, Any], field: str) -> int | None:
+    value = log.get(field)
+    return int(value, 16) if isinstance(value, str) else None
 
 
 def event_of(seen: TaskLog, *, now: int, timeref: int, weight: Callable[[Address], int]) -> e.ChainEvent:
@@ -79,7 +84,7 @@ def event_of(seen: TaskLog, *, now: int, timeref: int, weight: Callable[[Address
     fields = seen.fields
     match seen.name:
         case "TaskInitialize":
-            return e.Initialized()
+            return e.Initialized(seen.block)
         case "TaskContribute":
             return e.Contributed(fields["worker"], ResultHash(fields["hash"]), weight(fields["worker"]))
         case "TaskConsensus":

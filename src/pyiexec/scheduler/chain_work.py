@@ -21,11 +21,20 @@ from pyiexec.foundation.clock import Clock
 from pyiexec.foundation.logs import get_logger
 from pyiexec.protocol.deals import Deal
 from pyiexec.protocol.errors import IexecError
-from pyiexec.protocol.primitives import Address, DealId, ResultHash, TaskId
+from pyiexec.protocol.multiaddr import decode_multiaddr
+from pyiexec.protocol.primitives import Address, DealId, ResultHash, TaskId, to_hex
 from pyiexec.protocol.results import ResultLink, format_link
 from pyiexec.protocol.tasks import Task
 from pyiexec.protocol.trust import worker_weight
-from pyiexec.scheduler.events import ChainRead, InitializeSent, UploadRefused, UploadVerified
+from pyiexec.scheduler.enclaves import EnclaveDesk
+from pyiexec.scheduler.events import (
+    ChainRead,
+    EnclaveNamed,
+    EnclaveRefused,
+    InitializeSent,
+    UploadRefused,
+    UploadVerified,
+)
 from pyiexec.scheduler.inbox import ChainSeen, DealSeen, Item, JobKey, TaskNews, TransactionFailed
 from pyiexec.scheduler.state import TaskState
 from pyiexec.scheduler.store import DealFacts
@@ -79,6 +88,7 @@ class ChainWork:
         hub: Hub,
         transactions: Transactions,
         content: ContentClient,
+        enclaves: EnclaveDesk,
         group: anyio.abc.TaskGroup,
         post: Callable[[Item], None],
         clock: Clock,
@@ -88,13 +98,14 @@ class ChainWork:
         self._hub = hub
         self._transactions = transactions
         self._content = content
+        self._enclaves = enclaves
         self._group = group
         self._post = post
         self._clock = clock
         self._chain_time = chain_time
         self._max_result_bytes = max_result_bytes
         self._timerefs: dict[int, int] = {}
-        self._checksums: dict[Address, str] = {}
+        self._apps: dict[Address, AppAsset] = {}
         self._callback_gas: int | None = None
         self._fetches = anyio.CapacityLimiter(_FETCHES)
 
@@ -148,13 +159,20 @@ class ChainWork:
 
     async def _facts(self, deal: Deal) -> DealFacts:
         app = deal.app.pointer
-        if deal.category not in self._timerefs or app not in self._checksums:
+        if deal.category not in self._timerefs or app not in self._apps:
             category: Category
             asset: AppAsset
             category, asset = await read_all(self._hub.category(deal.category), self._hub.app(app))
             self._timerefs[deal.category] = category.work_clock_time_ref
-            self._checksums[app] = asset.checksum
-        return DealFacts(deal=deal, timeref=self._timerefs[deal.category], app_checksum=self._checksums[app])
+            self._apps[app] = asset
+        asset = self._apps[app]
+        return DealFacts(
+            deal=deal,
+            timeref=self._timerefs[deal.category],
+            app_checksum=asset.checksum,
+            app_type=asset.type,
+            app_location=_location(asset.multiaddr),
+        )
 
     # --- transactions -------------------------------------------------------------------------------------------------
 
@@ -274,6 +292,30 @@ class ChainWork:
 
         self._group.start_soon(run)
 
+    # --- enclaves -----------------------------------------------------------------------------------------------------
+
+    def ask_enclave(self, state: TaskState, job: JobKey) -> None:
+        """Have the SMS name the account of the task's enclaves, however long that takes until contributions end."""
+
+        async def run() -> None:
+            attempt = 0
+            while self._chain_time.now() < state.chain.contribution_deadline:
+                try:
+                    challenge = await self._enclaves.challenge(state.task_id)
+                except IexecError as error:
+                    log.warning("no enclave", task=state.task_id, attempt=attempt, error=str(error))
+                    news = EnclaveRefused(error.code, error.what, final=not error.retry)
+                    self._post(TaskNews({state.task_id: [news]}, job if news.final else None))
+                    if news.final:
+                        return
+                    attempt += 1
+                    await self._clock.sleep(_pause(attempt))
+                else:
+                    self._post(TaskNews({state.task_id: [EnclaveNamed(challenge)]}, job))
+                    return
+
+        self._group.start_soon(run)
+
     async def _reachable(self, work: Callable[[], Coroutine[Any, Any, T]], what: str, **about: Any) -> T:
         """The outcome of `work`, repeated while the chain is out of reach."""
         attempt = 0
@@ -284,6 +326,14 @@ class ChainWork:
                 attempt += 1
                 log.warning(f"could not {what}", attempt=attempt, error=str(error), **about)
                 await self._clock.sleep(_pause(attempt))
+
+
+def _location(multiaddr: bytes) -> str:
+    """Where an app lies, to be shown; anybody may register anything."""
+    try:
+        return decode_multiaddr(multiaddr)
+    except IexecError:
+        return to_hex(multiaddr)
 
 
 def _batches(states: Sequence[TaskState], attempt: int) -> list[Sequence[TaskState]]:

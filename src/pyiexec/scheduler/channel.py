@@ -23,6 +23,7 @@ from pyiexec.protocol.messages import (
     Challenge,
     Envelope,
     Hello,
+    Output,
     Ping,
     Pong,
     Progress,
@@ -108,6 +109,7 @@ class WorkerChannel:
         allowed: who may log in; anybody when empty.
         score: reads a worker's reputation.
         post: puts an item before the engine.
+        on_output: told what applications print.
     """
 
     def __init__(
@@ -119,6 +121,7 @@ class WorkerChannel:
         crew: Crew,
         score: Callable[[Address], Awaitable[int]],
         post: Callable[[Item], None],
+        on_output: Callable[[Address, Output], None],
         clock: Clock,
         heartbeat_seconds: float,
         nonce: Callable[[int], bytes] = secrets.token_bytes,
@@ -129,6 +132,7 @@ class WorkerChannel:
         self._crew = crew
         self._score = score
         self._post = post
+        self._on_output = on_output
         self._clock = clock
         self._heartbeat_seconds = heartbeat_seconds
         self._nonce = nonce
@@ -206,6 +210,8 @@ class WorkerChannel:
                 case Envelope(seq=seq, body=Progress() as progress):
                     await session.heard()
                     self._post(ReportReceived(member.worker, session, seq, progress))
+                case Output():
+                    self._on_output(member.worker, message)
                 case Ack(seq=seq):
                     self._post(CommandsAcknowledged(member.worker, seq))
                 case Ping():

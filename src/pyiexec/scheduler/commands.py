@@ -53,6 +53,10 @@ class VerifyUpload(msgspec.Struct, frozen=True):
     consensus: ResultHash
 
 
+class AskEnclave(msgspec.Struct, frozen=True):
+    """Have the SMS name the account of the task's enclaves."""
+
+
 class SubmitInitialize(msgspec.Struct, frozen=True):
     """Open the task on chain."""
 
@@ -82,4 +86,4 @@ class ReadChain(msgspec.Struct, frozen=True):
 
 WorkerCommand: TypeAlias = SendReveal | RequestUpload | SendComplete | SendAbort
 ChainCommand: TypeAlias = SubmitInitialize | SubmitFinalize | SubmitReopen | SubmitClaim
-Command: TypeAlias = AssignReplicas | WorkerCommand | VerifyUpload | ChainCommand | ReadChain
+Command: TypeAlias = AssignReplicas | WorkerCommand | VerifyUpload | AskEnclave | ChainCommand | ReadChain

@@ -19,19 +19,19 @@ from msgspec.structs import replace
 from pyiexec.chain.signer import Signer
 from pyiexec.foundation.database import Database
 from pyiexec.foundation.logs import get_logger
-from pyiexec.protocol.authorization import WorkerpoolAuthorization
-from pyiexec.protocol.ids import authorization_hash
-from pyiexec.protocol.messages import Abort, Assign, Complete, Reveal, Upload
+from pyiexec.protocol.messages import Abort, Complete, Reveal, Upload
 from pyiexec.protocol.messages import Command as WorkerMessage
-from pyiexec.protocol.primitives import Address, DealId, TaskId, to_hex
+from pyiexec.protocol.primitives import Address, DealId, TaskId
 from pyiexec.protocol.replicates import ReplicateStatus
 from pyiexec.protocol.trust import NEWCOMER_WEIGHT
 from pyiexec.scheduler import commands as c
 from pyiexec.scheduler import events as e
 from pyiexec.scheduler import matching
+from pyiexec.scheduler.assigning import assignment
 from pyiexec.scheduler.chain_logs import DealNoticed, ScoreChanged, TaskLog, event_of, interpret
 from pyiexec.scheduler.chain_work import ChainWork
 from pyiexec.scheduler.crew import Crew
+from pyiexec.scheduler.followers import Followers
 from pyiexec.scheduler.inbox import (
     ChainSeen,
     CommandsAcknowledged,
@@ -49,10 +49,12 @@ from pyiexec.scheduler.inbox import (
 )
 from pyiexec.scheduler.jobs import Tracked
 from pyiexec.scheduler.mailbox import Mailbox
+from pyiexec.scheduler.printouts import Printouts
 from pyiexec.scheduler.rules import Policy, decide, is_workers_own, replicas_missing, wake_at
 from pyiexec.scheduler.state import TaskState, new_task
 from pyiexec.scheduler.step import Step
 from pyiexec.scheduler.store import DealFacts, Stored
+from pyiexec.scheduler.tally import Tally
 from pyiexec.scheduler.timers import ChainTime, Timers
 
 log = get_logger(__name__)
@@ -76,6 +78,7 @@ class Engine:
         crew: the workers.
         timers: hours at which tasks are to be looked at again.
         timers_changed: set when the earliest hour may be another.
+        tally: what has come about so far.
     """
 
     def __init__(
@@ -88,6 +91,8 @@ class Engine:
         chain_time: ChainTime,
         policy: Policy,
         heartbeat_seconds: float,
+        followers: Followers,
+        printouts: Printouts,
         chance: random.Random,
     ) -> None:
         self._database = database
@@ -96,6 +101,8 @@ class Engine:
         self._chain_time = chain_time
         self._policy = policy
         self._heartbeat_seconds = heartbeat_seconds
+        self._followers = followers
+        self._printouts = printouts
         self._chance = chance
         self._inbox: Mailbox[Item] = Mailbox()
         self._deals = dict(stored.deals)
@@ -110,6 +117,7 @@ class Engine:
         self.crew.members = {member.worker: member for member in stored.members}
         self.timers = Timers()
         self.timers_changed = anyio.Event()
+        self.tally = Tally(stored)
         for state in stored.tasks:
             self.crew.follow(state)
         for member in self.crew.members.values():
@@ -150,6 +158,8 @@ class Engine:
         step.jobs.start(self._run_work, self._read_chain)
         await self._commit(step)
         step.send(self.crew, self._heartbeat_seconds)
+        for task_id in step.changes.tasks.keys() | {task_id for task_id, _ in step.changes.printouts}:
+            self._followers.tell(task_id)
 
     async def _commit(self, step: Step) -> None:
         saves = [item.save for item in step.followed if item.save is not None]
@@ -246,8 +256,11 @@ class Engine:
     def _noticed(self, deal_id: DealId, raw: Any, step: Step) -> None:
         if self._deals.get(deal_id) is False:
             return
+        number = raw.get("blockNumber")
+        block = int(number, 16) if isinstance(number, str) else None
+        self.tally.deal_noticed(block, again=deal_id in self._deals)
         self._deals[deal_id] = False
-        step.changes.noticed.append(deal_id)
+        step.changes.noticed[deal_id] = block
         stamp = raw.get("blockTimestamp")
         fresh = isinstance(stamp, str) and self._chain_time.now() - int(stamp, 16) <= FRESH_SECONDS
         self._read_deal(deal_id, with_tasks=not fresh)
@@ -381,8 +394,9 @@ class Engine:
         state = self.find(report.task_id)
         if state is None or state.find(item.worker) is None:
             return
-        if report.logs:
-            step.changes.logs[report.task_id, item.worker] = report.logs
+        if report.printed:
+            found = self._printouts.conclude(state, item.worker, report.printed)
+            step.changes.printouts[report.task_id, item.worker] = found
         if report.status is ReplicateStatus.FAILED and is_workers_own(report.cause):
             member.strikes += 1
         elif report.status is ReplicateStatus.COMPUTED:
@@ -408,6 +422,7 @@ class Engine:
         state, commands = decide(before, events, now=now, candidates=candidates, policy=self._policy)
         tracked.state = state
         if not tracked.stored or state != before:
+            self.tally.moved(before.phase if tracked.stored else None, state.phase)
             tracked.stored = True
             step.changes.tasks[state.task_id] = state
         if state.phase is not before.phase:
@@ -474,10 +489,5 @@ class Engine:
         self._follow(tracked, [e.Assigned(worker, member.weight)], step)
         self._waiting.discard(task_id)
         state = tracked.state
-        signature = self._signer.sign_message_hash(authorization_hash(worker, task_id))
-        authorization = WorkerpoolAuthorization(
-            worker=worker, task_id=task_id, deal_id=state.deal_id, index=state.index, signature=to_hex(signature)
-        )
-        deadline = state.chain.contribution_deadline
-        self._tell(worker, Assign(authorization=authorization, mode=state.mode, contribution_deadline=deadline), step)
+        self._tell(worker, assignment(self._signer, state, worker), step)
         return replicas_missing(state, self._chain_time.now(), self._policy)

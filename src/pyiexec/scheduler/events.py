@@ -13,7 +13,9 @@ from pyiexec.protocol.tasks import Contribution, Task
 
 
 class Initialized(msgspec.Struct, frozen=True):
-    """The chain opened the task for contributions."""
+    """The chain opened the task for contributions, in this block if the log told."""
+
+    block: int | None = None
 
 
 class Contributed(msgspec.Struct, frozen=True):
@@ -105,6 +107,20 @@ class UploadRefused(msgspec.Struct, frozen=True):
     message: str
 
 
+class EnclaveNamed(msgspec.Struct, frozen=True):
+    """The SMS named the account of the task's enclaves."""
+
+    challenge: Address
+
+
+class EnclaveRefused(msgspec.Struct, frozen=True):
+    """The SMS will name no account, or has not answered yet, in which case it is asked again."""
+
+    cause: str
+    message: str
+    final: bool
+
+
 class InitializeSent(msgspec.Struct, frozen=True):
     """The transaction that opens the task is on its way."""
 
@@ -124,6 +140,8 @@ Event: TypeAlias = (
     | WorkerReturned
     | UploadVerified
     | UploadRefused
+    | EnclaveNamed
+    | EnclaveRefused
     | InitializeSent
     | Ticked
 )

@@ -44,7 +44,11 @@ def evolve(state: TaskState, event: e.Event, now: int) -> TaskState:
                 state = replace(state, location=location, callback_data=callback_data)
         case e.UploadRefused(worker, location, cause, message):
             state = _with_upload(state, worker, location, Upload.REFUSED, cause, message)
-        case e.Ticked():
+        case e.EnclaveNamed(challenge) if state.awaits_enclave and not state.given_up:
+            state = replace(state, enclave_challenge=challenge, cause=None, explanation="")
+        case e.EnclaveRefused(cause, message, final) if state.awaits_enclave and not state.given_up:
+            state = replace(state, cause=cause, explanation=message, given_up=final)
+        case e.Ticked() | e.EnclaveNamed() | e.EnclaveRefused():
             pass
         case _:
             state = _on_chain(state, event, now)
@@ -154,8 +158,8 @@ def _on_chain(state: TaskState, event: e.ChainEvent, now: int) -> TaskState:
     match event:
         case e.ChainRead():
             return _chain_read(state, event, now)
-        case e.Initialized() if task.status is TaskStatus.UNSET:
-            return replace(state, chain=replace(task, status=TaskStatus.ACTIVE))
+        case e.Initialized(block) if task.status is TaskStatus.UNSET:
+            return replace(state, chain=replace(task, status=TaskStatus.ACTIVE), opened_block=block)
         case e.Contributed(worker, result, weight):
             return _contributed(state, worker, result, weight, now)
         case e.ConsensusReached(consensus, reveal_deadline) if task.status in (TaskStatus.UNSET, TaskStatus.ACTIVE):

@@ -87,6 +87,8 @@ class JobQueue:
                     work.reopen(state, consensus, job, attempt)
                 case c.VerifyUpload(worker, location, consensus):
                     work.verify(state, worker, location, consensus, job)
+                case c.AskEnclave():
+                    work.ask_enclave(state, job)
                 case c.ReadChain():
                     read_chain([state.task_id], job)
         for (_, attempt), states in opened.items():

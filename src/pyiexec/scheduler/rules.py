@@ -35,6 +35,8 @@ _COMPUTING = (_S.CREATED, _S.STARTED, _S.APP_DOWNLOADED, _S.DATA_DOWNLOADED)
 
 #: Nobody is there to take the task.
 NO_WORKER = "NO_WORKER"
+#: There is no enclave for a task that asks for one.
+TEE_UNAVAILABLE = "TEE_UNAVAILABLE"
 #: Every worker failed, each for a reason of its own.
 WORKERS_FAILED = "WORKERS_FAILED"
 
@@ -92,7 +94,7 @@ def replicas_missing(state: TaskState, now: int, policy: Policy) -> int:
     task = state.chain
     opening = task.status is TaskStatus.UNSET and state.phase is Phase.INITIALIZING and policy.assign_early
     open_to_votes = task.status is TaskStatus.ACTIVE or opening
-    if not open_to_votes or now >= task.contribution_deadline or state.given_up:
+    if not open_to_votes or now >= task.contribution_deadline or state.given_up or state.awaits_enclave:
         return 0
     groups = state.groups
     expected = [replicate.weight for replicate in state.replicates if is_pending(replicate, state, now, policy)]
@@ -180,8 +182,10 @@ class _Decider:
     def _give_up(self) -> None:
         state, task = self.state, self.state.chain
         if state.settled:
-            cause = state.cause or FailureCause.CLAIMED if task.status is TaskStatus.FAILED else None
-            self.state = replace(state, cause=cause)
+            cause, explanation = None, ""
+            if task.status is TaskStatus.FAILED:
+                cause, explanation = state.cause or FailureCause.CLAIMED, state.explanation or "the task was claimed"
+            self.state = replace(state, cause=cause and str(cause), explanation=explanation)
             return
         if state.given_up:
             return
@@ -233,6 +237,8 @@ class _Decider:
         state = self.state
         if state.chain.status is not TaskStatus.ACTIVE:
             return None
+        if state.awaits_enclave:
+            return state.cause or TEE_UNAVAILABLE, state.explanation or "no enclave was found in time"
         voted = sum(r.voted for r in state.replicates)
         results = len({r.result for r in state.replicates if r.voted})
         if voted:
@@ -266,6 +272,9 @@ class _Decider:
         if self.state.given_up:
             idle = [r for r in self.state.replicates if not r.voted]
             self._dismiss(idle, f"the task failed: {self.state.explanation}")
+        elif self.state.awaits_enclave:
+            if self._now < self.state.chain.contribution_deadline:
+                self.commands.append(c.AskEnclave())
         else:
             missing = replicas_missing(self.state, self._now, self._policy)
             if missing:

@@ -7,11 +7,14 @@ goes on.
 from __future__ import annotations
 
 import random
+import secrets
+from collections.abc import Callable
 from functools import partial
 
 import anyio
 import sqlalchemy as sa
 
+from pyiexec.chain.authentication import signed_by
 from pyiexec.chain.follower import MIGRATIONS as FOLLOWER_MIGRATIONS
 from pyiexec.chain.follower import Cursor, LogFollower, load_cursor, save_cursor
 from pyiexec.chain.heads import HeadFeed
@@ -31,8 +34,13 @@ from pyiexec.scheduler.app import make_app
 from pyiexec.scheduler.chain_logs import TOPICS
 from pyiexec.scheduler.chain_work import ChainWork
 from pyiexec.scheduler.channel import WorkerChannel
+from pyiexec.scheduler.enclaves import EnclaveDesk
 from pyiexec.scheduler.engine import Engine
+from pyiexec.scheduler.followers import Followers
 from pyiexec.scheduler.inbox import LogsSeen, TimePassed
+from pyiexec.scheduler.log_access import LogAccess
+from pyiexec.scheduler.printouts import Printouts
+from pyiexec.scheduler.registry import TaskRegistry
 from pyiexec.scheduler.settings import SchedulerSettings
 from pyiexec.scheduler.store import MIGRATIONS, load
 from pyiexec.scheduler.timers import ChainTime
@@ -51,6 +59,7 @@ async def serve(
     stop: anyio.Event,
     clock: Clock | None = None,
     chance: random.Random | None = None,
+    entropy: Callable[[int], bytes] = secrets.token_bytes,
 ) -> None:
     """Run until `stop` is set; `ready` is told the base URL once workers may connect.
 
@@ -61,9 +70,8 @@ async def serve(
     clock = clock or SystemClock()
     signer = read_key_file(settings.key_file, settings.password_file)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    database = await Database.open(
-        f"sqlite:///{settings.data_dir / 'scheduler.db'}", [MIGRATIONS, TRANSACTION_MIGRATIONS, FOLLOWER_MIGRATIONS]
-    )
+    database_url = settings.database_url or f"sqlite:///{settings.data_dir / 'scheduler.db'}"
+    database = await Database.open(database_url, [MIGRATIONS, TRANSACTION_MIGRATIONS, FOLLOWER_MIGRATIONS])
     session = http_session()
     try:
         async with JsonRpc(settings.rpc_url) as rpc, HeadFeed(settings.heads_url or settings.rpc_url) as feed:
@@ -72,6 +80,10 @@ async def serve(
             chain_time = ChainTime(clock)
             if feed.newest is not None:
                 chain_time.observe(feed.newest.timestamp)
+            followers = Followers()
+            printouts = Printouts(
+                database, followers, clock=clock, now=chain_time.now, keep_seconds=settings.keep_logs_seconds
+            )
             engine = Engine(
                 stored=await database.read(load),
                 database=database,
@@ -80,6 +92,8 @@ async def serve(
                 chain_time=chain_time,
                 policy=settings.policy,
                 heartbeat_seconds=settings.heartbeat_seconds,
+                followers=followers,
+                printouts=printouts,
                 chance=chance or random.SystemRandom(),
             )
             follower = LogFollower(
@@ -97,11 +111,23 @@ async def serve(
                 crew=engine.crew,
                 score=hub.score,
                 post=engine.post,
+                on_output=lambda worker, output: printouts.take(engine.find(output.task_id), worker, output),
                 clock=clock,
                 heartbeat_seconds=settings.heartbeat_seconds,
             )
-            about = {"workerpool": settings.workerpool, "hub": settings.hub, "chainId": chain_id}
-            app = make_app(engine, channel, database, about=about)
+            app = make_app(
+                engine=engine,
+                channel=channel,
+                registry=TaskRegistry(engine, database),
+                printouts=printouts,
+                access=LogAccess(chain_id, partial(signed_by, hub), clock, entropy),
+                followers=followers,
+                feed=feed,
+                clock=clock,
+                workerpool=settings.workerpool,
+                hub=settings.hub,
+                chain_id=chain_id,
+            )
             async with (
                 TransactionManager(rpc, signer, database, feed, chain_id=chain_id, clock=clock) as transactions,
                 anyio.create_task_group() as group,
@@ -110,6 +136,7 @@ async def serve(
                     hub=hub,
                     transactions=transactions,
                     content=ContentClient(settings.gateway_url, session=session),
+                    enclaves=EnclaveDesk(settings.sms_url, signer, session),
                     group=group,
                     post=engine.post,
                     clock=clock,
@@ -121,8 +148,11 @@ async def serve(
                 group.start_soon(_keep_hours, chain_time, engine)
                 group.start_soon(_follow_chain, follower, engine)
                 group.start_soon(channel.watch)
+                group.start_soon(printouts.run)
+                group.start_soon(_let_go, followers, stop)
                 await serve_http(app, settings.host, settings.port, ready=ready, stop=stop)
                 group.cancel_scope.cancel()
+            await printouts.write()
     finally:
         with anyio.CancelScope(shield=True):
             await session.close()
@@ -144,6 +174,12 @@ async def _reach_chain(hub: Hub, owner: Address, workerpool: Address, clock: Clo
             log.warning("waiting for the chain", reason=error.what)
             await clock.sleep(pause)
             pause = min(2 * pause, 5.0)
+
+
+async def _let_go(followers: Followers, stop: anyio.Event) -> None:
+    """End the streams before the service ends, or it would wait for their readers."""
+    await stop.wait()
+    followers.close()
 
 
 async def _tell_time(feed: HeadFeed, chain_time: ChainTime, engine: Engine) -> None:

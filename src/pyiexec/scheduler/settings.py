@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta
 
+from pyiexec.foundation.settings import Settings
 from pyiexec.protocol.primitives import Address
 from pyiexec.scheduler.rules import Policy
 
 MEBIBYTE = 1 << 20
 
 
-class SchedulerSettings(msgspec.Struct, frozen=True, kw_only=True):
+class SchedulerSettings(Settings, frozen=True, kw_only=True):
     """Whose workerpool is served, and where.
 
     Attributes:
@@ -25,7 +25,8 @@ class SchedulerSettings(msgspec.Struct, frozen=True, kw_only=True):
         hub: address of the PoCo hub.
         workerpool: the pool.
         gateway_url: HTTP origin from which results are fetched to be verified.
-        data_dir: folder of its own for the database.
+        data_dir: folder of its own, for the database unless `database_url` names another.
+        database_url: a database elsewhere, such as ``postgresql://user:password@host/scheduler``.
         host: interface to listen on for workers and clients.
         port: TCP port; 0 takes a free one.
         start_block: first block worth looking at for deals, when the database is new.
@@ -36,6 +37,9 @@ class SchedulerSettings(msgspec.Struct, frozen=True, kw_only=True):
         auto_claim: refund the pool's own tasks after their final deadline, which frees every stake.
         assign_early: give tasks out while the transaction that opens them is being mined; for chains whose blocks are
             seconds apart.
+        sms_url: HTTP origin of the secret management service, which names the accounts of enclaves; without it tasks
+            that ask for enclaves fail at once.
+        keep_logs_seconds: for how long after a task's final deadline is kept what its applications printed.
         max_result_bytes: largest result archive fetched for verification, and what it may unpack to.
     """
 
@@ -45,6 +49,7 @@ class SchedulerSettings(msgspec.Struct, frozen=True, kw_only=True):
     workerpool: Address
     gateway_url: str
     data_dir: Path
+    database_url: str = ""
     password_file: Path | None = None
     heads_url: str = ""
     host: str = "127.0.0.1"
@@ -56,6 +61,8 @@ class SchedulerSettings(msgspec.Struct, frozen=True, kw_only=True):
     patience_seconds: Annotated[int, Meta(ge=1)] = 5
     auto_claim: bool = True
     assign_early: bool = False
+    sms_url: str | None = None
+    keep_logs_seconds: Annotated[int, Meta(ge=0)] = 3 * 24 * 3600
     max_result_bytes: Annotated[int, Meta(ge=1)] = 256 * MEBIBYTE
 
     @property

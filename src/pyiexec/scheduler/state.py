@@ -17,13 +17,11 @@ from pyiexec.protocol.deadlines import deadlines
 from pyiexec.protocol.deals import Deal
 from pyiexec.protocol.primitives import NULL_BYTES32, Address, DealId, ResultHash, TaskId
 from pyiexec.protocol.replicates import ReplicateStatus
+from pyiexec.protocol.tags import requires_tee
 from pyiexec.protocol.tasks import ContributionStatus, Task, TaskStatus
 from pyiexec.protocol.workflow import Phase
 
 Mode = Literal["contribute", "contribute_and_finalize"]
-
-#: Bit of a deal's tag that asks for an enclave.
-_TEE_BIT = 1
 
 
 class StatusChange(msgspec.Struct, frozen=True):
@@ -99,6 +97,10 @@ class TaskState(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         app_checksum: tells which workers hold the application already.
         callback: the deal's contract is told of the result.
+        tee: the deal's tag asks for enclaves.
+        enclave_challenge: account of the task's enclaves, once the SMS has named it; nobody is given a task that needs
+            enclaves before.
+        opened_block: block in which the task was opened; None when that was not seen.
         chain: the chain's record, kept up by its logs.
         read_at: chain time of the last direct reading of that record.
         location: where the verified result lies.
@@ -117,6 +119,9 @@ class TaskState(msgspec.Struct, frozen=True, kw_only=True):
     callback: bool
     single: bool
     chain: Task
+    tee: bool = False
+    enclave_challenge: Address | None = None
+    opened_block: int | None = None
     read_at: int = 0
     replicates: tuple[Replicate, ...] = ()
     location: str | None = None
@@ -131,6 +136,11 @@ class TaskState(msgspec.Struct, frozen=True, kw_only=True):
     def mode(self) -> Mode:
         """How workers bring their result on chain."""
         return "contribute_and_finalize" if self.single else "contribute"
+
+    @property
+    def awaits_enclave(self) -> bool:
+        """Whether the task cannot be given to anybody before the SMS has answered."""
+        return self.tee and self.enclave_challenge is None
 
     @property
     def settled(self) -> bool:
@@ -178,7 +188,7 @@ _STANDING = (ContributionStatus.CONTRIBUTED, ContributionStatus.PROVED)
 def new_task(deal_id: DealId, deal: Deal, index: int, task_id: TaskId, *, timeref: int, app_checksum: str) -> TaskState:
     """A task of a deal just noticed, in a category of `timeref` seconds."""
     limits = deadlines(deal.start_time, timeref)
-    needs_enclave = bool(int(deal.tag, 16) & _TEE_BIT)
+    tee = requires_tee(deal.tag)
     return TaskState(
         task_id=task_id,
         deal_id=deal_id,
@@ -187,7 +197,8 @@ def new_task(deal_id: DealId, deal: Deal, index: int, task_id: TaskId, *, timere
         app_checksum=app_checksum,
         trust=max(deal.trust, 1),
         callback=deal.has_callback,
-        single=deal.trust <= 1 and not deal.has_callback and not needs_enclave,
+        single=deal.trust <= 1 and not deal.has_callback and not tee,
+        tee=tee,
         chain=Task(
             deal_id=deal_id,
             index=index,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -13,46 +13,61 @@ from sqlalchemy.dialects import postgresql, sqlite
 from pyiexec.foundation.database import Migrations
 from pyiexec.protocol.deals import Deal
 from pyiexec.protocol.primitives import Address, DealId, TaskId
+from pyiexec.protocol.printed import Printed
 from pyiexec.scheduler.crew import Member
 from pyiexec.scheduler.state import TaskState
-from pyiexec.scheduler.tables import deals, outbox, replicates, tasks, workers
+from pyiexec.scheduler.tables import deals, outbox, printouts, tasks, workers
 
 MIGRATIONS = Migrations("pyiexec.scheduler.migrations", lineage="scheduler")
 
 
 class DealFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a deal's tasks are made from; all of it is immutable on chain."""
+    """What a deal's tasks are made from; all of it is immutable on chain.
+
+    Attributes:
+        app_type: as registered, usually ``DOCKER``.
+        app_location: the app's multiaddr in words, hexadecimal if it has none.
+    """
 
     deal: Deal
     timeref: int
     app_checksum: str
+    app_type: str = ""
+    app_location: str = ""
+
+
+class Printout(NamedTuple):
+    """What one replicate's application printed, and the chain time until which it is kept."""
+
+    printed: Printed
+    purge_at: int
 
 
 @dataclass
 class Changes:
     """What one step of the engine changes, to be written in one transaction."""
 
-    noticed: list[DealId] = field(default_factory=list)
+    noticed: dict[DealId, int | None] = field(default_factory=dict)
     read: dict[DealId, DealFacts] = field(default_factory=dict)
     gone: list[DealId] = field(default_factory=list)
     tasks: dict[TaskId, TaskState] = field(default_factory=dict)
-    logs: dict[tuple[TaskId, Address], str] = field(default_factory=dict)
+    printouts: dict[tuple[TaskId, Address], Printout] = field(default_factory=dict)
     members: dict[Address, Member] = field(default_factory=dict)
     commands: list[tuple[Address, int, bytes]] = field(default_factory=list)
     acknowledged: dict[Address, int] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         # Acknowledgements alone wait for the next write: repeated commands do no harm.
-        return any((self.noticed, self.read, self.gone, self.tasks, self.logs, self.members, self.commands))
+        return any((self.noticed, self.read, self.gone, self.tasks, self.printouts, self.members, self.commands))
 
     def rows(self) -> Rows:
         """The rows, made before the state they come from changes again."""
         return Rows(
-            deals=[{"deal_id": deal_id, "gone": False, "facts": None} for deal_id in self.noticed]
-            + [{"deal_id": k, "gone": False, "facts": msgspec.json.encode(v)} for k, v in self.read.items()]
-            + [{"deal_id": deal_id, "gone": True, "facts": None} for deal_id in self.gone],
+            deals=[_deal_row(deal_id, block=block) for deal_id, block in self.noticed.items()]
+            + [_deal_row(deal_id, facts=facts) for deal_id, facts in self.read.items()]
+            + [_deal_row(deal_id, gone=True) for deal_id in self.gone],
             tasks=[_task_row(state) for state in self.tasks.values()],
-            replicates=[{"task_id": t, "worker": w, "logs": text} for (t, w), text in self.logs.items()],
+            printouts=printout_rows(self.printouts),
             workers=[
                 {"worker": m.worker, "sent": m.sent, "acknowledged": m.acknowledged, "received": m.received}
                 for m in self.members.values()
@@ -68,16 +83,16 @@ class Rows:
 
     deals: list[dict[str, Any]]
     tasks: list[dict[str, Any]]
-    replicates: list[dict[str, Any]]
+    printouts: list[dict[str, Any]]
     workers: list[dict[str, Any]]
     outbox: list[dict[str, Any]]
     acknowledged: list[tuple[Address, int]]
 
     def write(self, connection: sa.Connection) -> None:
         """Write them."""
-        _upsert(connection, deals, self.deals)
+        _upsert(connection, deals, self.deals, keep=("block",))
         _upsert(connection, tasks, self.tasks)
-        _upsert(connection, replicates, self.replicates)
+        _upsert(connection, printouts, self.printouts)
         _upsert(connection, workers, self.workers)
         if self.outbox:
             connection.execute(sa.insert(outbox), self.outbox)
@@ -87,12 +102,19 @@ class Rows:
 
 @dataclass(frozen=True)
 class Stored:
-    """What a scheduler starts with."""
+    """What a scheduler starts with.
+
+    Attributes:
+        phases: how many tasks are in each phase, settled ones included.
+        newest_deal_block: of the deals noticed so far, 0 before the first.
+    """
 
     deals: dict[DealId, bool]
     unread: list[DealId]
     tasks: list[TaskState]
     members: list[Member]
+    phases: dict[str, int]
+    newest_deal_block: int
 
 
 def load(connection: sa.Connection) -> Stored:
@@ -107,7 +129,12 @@ def load(connection: sa.Connection) -> Stored:
         unread=[deal_id for deal_id, gone, unread in known if unread and not gone],
         tasks=[_decode(state) for state in unsettled],
         members=list(members.values()),
+        phases={row.phase: row.tasks for row in connection.execute(_PHASES)},
+        newest_deal_block=connection.scalar(sa.select(sa.func.max(deals.c.block))) or 0,
     )
+
+
+_PHASES = sa.select(tasks.c.phase, sa.func.count().label("tasks")).group_by(tasks.c.phase)
 
 
 def find_tasks(connection: sa.Connection, task_ids: Sequence[TaskId]) -> list[TaskState]:
@@ -120,6 +147,42 @@ def tasks_of_deal(connection: sa.Connection, deal_id: DealId) -> list[TaskState]
     """The tasks of a deal."""
     found = connection.scalars(sa.select(tasks.c.state).where(tasks.c.deal_id == deal_id)).all()
     return [_decode(state) for state in found]
+
+
+def find_facts(connection: sa.Connection, deal_id: DealId) -> DealFacts | None:
+    """What was read of a deal; None when it is not known, or not read yet."""
+    found = connection.scalar(sa.select(deals.c.facts).where(deals.c.deal_id == deal_id))
+    return msgspec.json.decode(found, type=DealFacts) if found else None
+
+
+def find_printouts(connection: sa.Connection, task_id: TaskId) -> dict[Address, Printed]:
+    """What the replicates of a task printed."""
+    wanted = sa.select(printouts.c.worker, printouts.c.content).where(printouts.c.task_id == task_id)
+    return {worker: msgspec.json.decode(content, type=Printed) for worker, content in connection.execute(wanted)}
+
+
+def printout_rows(kept: Mapping[tuple[TaskId, Address], Printout]) -> list[dict[str, Any]]:
+    """Rows of `printouts`."""
+    return [
+        {"task_id": task, "worker": worker, "content": msgspec.json.encode(printed), "purge_at": purge_at}
+        for (task, worker), (printed, purge_at) in kept.items()
+    ]
+
+
+def write_printouts(connection: sa.Connection, rows: Iterable[dict[str, Any]]) -> None:
+    """Write what was printed in place of what was known of it."""
+    _upsert(connection, printouts, rows)
+
+
+def purge_printouts(connection: sa.Connection, now: int) -> int:
+    """Forget what was printed by tasks long over; how many replicates' logs those were."""
+    return connection.execute(sa.delete(printouts).where(printouts.c.purge_at <= now)).rowcount
+
+
+def _deal_row(
+    deal_id: DealId, *, gone: bool = False, facts: DealFacts | None = None, block: int | None = None
+) -> dict[str, Any]:
+    return {"deal_id": deal_id, "gone": gone, "facts": facts and msgspec.json.encode(facts), "block": block}
 
 
 def _task_row(state: TaskState) -> dict[str, Any]:
@@ -136,11 +199,15 @@ def _decode(state: bytes) -> TaskState:
     return msgspec.json.decode(state, type=TaskState)
 
 
-def _upsert(connection: sa.Connection, table: sa.Table, rows: Iterable[dict[str, Any]]) -> None:
+def _upsert(
+    connection: sa.Connection, table: sa.Table, rows: Iterable[dict[str, Any]], keep: Collection[str] = ()
+) -> None:
+    """Insert rows or put them in place of those with their keys; where a value to `keep` is null the former stays."""
     rows = list(rows)
     if not rows:
         return
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(table)
     values = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
+    values |= {name: sa.func.coalesce(statement.excluded[name], table.c[name]) for name in keep}
     connection.execute(statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=values), rows)

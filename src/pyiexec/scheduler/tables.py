@@ -6,13 +6,15 @@ import sqlalchemy as sa
 
 metadata = sa.MetaData()
 
-#: Deals noticed on chain. `facts` is JSON and null until the deal was read; `gone` after a reorganisation undid it.
+#: Deals noticed on chain. `facts` is JSON and null until the deal was read; `gone` after a reorganisation undid it;
+#: `block` is that of the notice.
 deals = sa.Table(
     "deals",
     metadata,
     sa.Column("deal_id", sa.String(66), primary_key=True),
     sa.Column("gone", sa.Boolean, nullable=False),
     sa.Column("facts", sa.LargeBinary, nullable=True),
+    sa.Column("block", sa.BigInteger, nullable=True),
 )
 
 #: One row a task; `state` is the JSON of a `TaskState`, of which the other columns repeat what is searched by.
@@ -21,18 +23,20 @@ tasks = sa.Table(
     metadata,
     sa.Column("task_id", sa.String(66), primary_key=True),
     sa.Column("deal_id", sa.String(66), nullable=False, index=True),
-    sa.Column("phase", sa.String(32), nullable=False),
+    sa.Column("phase", sa.String(32), nullable=False, index=True),
     sa.Column("settled", sa.Boolean, nullable=False, index=True),
     sa.Column("state", sa.LargeBinary, nullable=False),
 )
 
-#: What the replicates' applications printed, kept out of the state for its size.
-replicates = sa.Table(
-    "replicates",
+#: What the replicates' applications printed, kept out of the state for its size: the JSON of a `Printed`, in bytes
+#: because not every database takes every character. `purge_at` is chain time in seconds.
+printouts = sa.Table(
+    "printouts",
     metadata,
     sa.Column("task_id", sa.String(66), primary_key=True),
     sa.Column("worker", sa.String(42), primary_key=True),
-    sa.Column("logs", sa.Text, nullable=False),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+    sa.Column("purge_at", sa.BigInteger, nullable=False, index=True),
 )
 
 #: Workers that ever logged in: the last command numbered and acknowledged, the last report processed.
@@ -40,9 +44,9 @@ workers = sa.Table(
     "workers",
     metadata,
     sa.Column("worker", sa.String(42), primary_key=True),
-    sa.Column("sent", sa.Integer, nullable=False),
-    sa.Column("acknowledged", sa.Integer, nullable=False),
-    sa.Column("received", sa.Integer, nullable=False),
+    sa.Column("sent", sa.BigInteger, nullable=False),
+    sa.Column("acknowledged", sa.BigInteger, nullable=False),
+    sa.Column("received", sa.BigInteger, nullable=False),
 )
 
 #: Commands that their worker has not acknowledged; `body` is the JSON of the command.
@@ -50,6 +54,6 @@ outbox = sa.Table(
     "outbox",
     metadata,
     sa.Column("worker", sa.String(42), primary_key=True),
-    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, aclosing
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +25,7 @@ from pyiexec.sdk.deals import TaskUpdate
 from pyiexec.sdk.orders import SomeOrder
 from pyiexec.sdk.purchase import Quote
 from pyiexec.sdk.secret_service import KnownSecret
+from pyiexec.sdk.task_logs import LogPiece, ReplicateLogs
 from pyiexec.sdk.tasks import TaskResult
 
 T = TypeVar("T")
@@ -64,6 +65,29 @@ class Client:
     def _call(self, function: Callable[..., Awaitable[T]], *arguments: object) -> T:
         assert self._portal is not None, "use the client as a context manager"
         return self._portal.call(function, *arguments)
+
+    def _iterate(self, start: Callable[[], AsyncGenerator[T, None]]) -> Iterator[T]:
+        """What an asynchronous generator yields, as it yields it."""
+        assert self._portal is not None, "use the client as a context manager"
+        # One task iterates from beginning to end: what it holds open must be closed by the task that opened it.
+        items: queue.SimpleQueue[T | None] = queue.SimpleQueue()
+
+        async def pump() -> None:
+            try:
+                async with aclosing(start()) as found:
+                    async for item in found:
+                        items.put(item)
+            finally:
+                items.put(None)
+
+        pumping = self._portal.start_task_soon(pump)
+        try:
+            while (item := items.get()) is not None:
+                yield item
+        except GeneratorExit:
+            pumping.cancel()
+            raise
+        pumping.result()
 
     @property
     def address(self) -> Address:
@@ -165,26 +189,7 @@ class Client:
 
     def watch(self, execution: Execution) -> Iterator[TaskUpdate]:
         """What happens to the tasks bought, as it happens, until each has ended."""
-        assert self._portal is not None, "use the client as a context manager"
-        # One task watches from beginning to end: what it holds open must be closed by the task that opened it.
-        updates: queue.SimpleQueue[TaskUpdate | None] = queue.SimpleQueue()
-
-        async def pump() -> None:
-            try:
-                async with aclosing(self._client.watch(execution)) as told:
-                    async for update in told:
-                        updates.put(update)
-            finally:
-                updates.put(None)
-
-        watching = self._portal.start_task_soon(pump)
-        try:
-            while (update := updates.get()) is not None:
-                yield update
-        except GeneratorExit:
-            watching.cancel()
-            raise
-        watching.result()
+        return self._iterate(lambda: self._client.watch(execution))
 
     def results(self, execution: Execution) -> list[TaskResult]:
         """Wait until every task has ended; their checked results in the order of the bag."""
@@ -205,6 +210,14 @@ class Client:
     def explain(self, task_id: TaskId) -> dict[str, Any] | None:
         """What the pool's scheduler says of the task; None when it does not know it."""
         return self._call(self._client.tasks.explain, task_id)
+
+    def logs(self, task_id: TaskId) -> list[ReplicateLogs]:
+        """What the application of a task that the user ordered has printed on each worker."""
+        return self._call(self._client.tasks.logs, task_id)
+
+    def follow_logs(self, task_id: TaskId) -> Iterator[LogPiece]:
+        """What the application has printed, and what it prints until the task is over."""
+        return self._iterate(lambda: self._client.tasks.follow_logs(task_id))
 
     def claim(self, task_id: TaskId) -> str:
         """Take back the price of a task that was not completed in time."""

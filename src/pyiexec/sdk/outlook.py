@@ -40,12 +40,13 @@ class Obstacle(msgspec.Struct, frozen=True):
 
 def obstacle_of(view: Mapping[str, Any]) -> Obstacle | None:
     """The obstacle in a scheduler's view of a task, None when there is none."""
-    code = view.get("cause")
-    if not isinstance(code, str) or not code:
+    cause = view.get("cause")
+    code = cause.get("code") if isinstance(cause, dict) else None
+    if not isinstance(cause, dict) or not isinstance(code, str) or not code:
         return None
     known = CATALOGUE.get(code)
-    explanation = str(view.get("explanation") or code)
-    remedy = str(view.get("remedy") or (known.remedy if known else ""))
+    explanation = str(cause.get("what") or code)
+    remedy = str(cause.get("remedy") or (known.remedy if known else ""))
     return Obstacle(code, explanation, remedy, view.get("currentStatus") == "FAILED")
 
 

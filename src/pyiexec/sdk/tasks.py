@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -13,8 +15,10 @@ from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import DealId, ResultDigest, TaskId, keccak256
 from pyiexec.protocol.results import parse_link, result_digest, unpack
 from pyiexec.protocol.tasks import Task, TaskStatus
+from pyiexec.sdk.compass import Compass
 from pyiexec.sdk.connection import Connection
 from pyiexec.sdk.outlook import SchedulerVoice
+from pyiexec.sdk.task_logs import LogPiece, ReplicateLogs, TaskLogs
 
 #: Results larger than this are refused, packed and unpacked (bytes, files).
 MAX_RESULT_BYTES = 256 << 20
@@ -59,9 +63,50 @@ class Tasks:
         """What the pool's scheduler says of the task: its phase, replicas and causes; None when it is not known there.
 
         Raises:
-            IexecError: ``SCHEDULER_UNREACHABLE``.
+            IexecError: ``SCHEDULER_UNREACHABLE``, ``COMPASS_UNREACHABLE``.
         """
-        return await SchedulerVoice(self._at.profile.scheduler_url).task(task_id)
+        return await SchedulerVoice(await self._scheduler_of(task_id)).task(task_id)
+
+    async def logs(self, task_id: TaskId) -> list[ReplicateLogs]:
+        """What the application has printed so far on each worker that was given the task, which the user ordered.
+
+        Raises:
+            IexecError: ``LOGS_UNKNOWN``, ``LOG_ACCESS_REFUSED`` when somebody else ordered the task, ``TASK_UNKNOWN``,
+                ``SCHEDULER_UNREACHABLE``, ``COMPASS_UNREACHABLE``, ``WALLET_MISSING``.
+        """
+        return await (await self._logs_of(task_id)).read()
+
+    async def follow_logs(self, task_id: TaskId) -> AsyncGenerator[LogPiece, None]:
+        """What the application has printed, and what it prints until the task is over.
+
+        Raises:
+            IexecError: as of `logs`; what is not there yet is waited for.
+        """
+        async with aclosing((await self._logs_of(task_id)).follow()) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _logs_of(self, task_id: TaskId) -> TaskLogs:
+        url = await self._scheduler_of(task_id)
+        if url is None:
+            raise IexecError(
+                "SCHEDULER_UNREACHABLE", "the network names no scheduler of the task's workerpool", retry=False
+            )
+        return TaskLogs(self._at, url, task_id)
+
+    async def _scheduler_of(self, task_id: TaskId) -> str | None:
+        """Origin of the scheduler of the task's pool; None where the network has no way to tell."""
+        profile = self._at.profile
+        if profile.scheduler_url is not None or profile.compass_url is None:
+            return profile.scheduler_url
+        deal = await self._at.hub.deal((await self.show(task_id)).deal_id)
+        async with Compass(profile.compass_url, self._at.domain, self._at.clock) as compass:
+            try:
+                return await compass.url_of(deal.workerpool.pointer)
+            except IexecError as error:
+                if error.code != "WORKERPOOL_URL_UNKNOWN":
+                    raise
+                return None
 
     async def result(self, task_id: TaskId) -> TaskResult:
         """Download a completed task's result and check it against the digest on chain.

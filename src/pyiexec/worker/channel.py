@@ -39,6 +39,7 @@ from pyiexec.protocol.messages import (
 )
 from pyiexec.protocol.primitives import Address, to_hex
 from pyiexec.worker.journal import Journal
+from pyiexec.worker.printouts import Printouts
 
 log = get_logger(__name__)
 
@@ -70,6 +71,7 @@ class Channel:
         chain_id: int,
         workerpool: Address,
         journal: Journal,
+        printouts: Printouts,
         capabilities: Callable[[], Capabilities],
         clock: Clock,
         randomness: random.Random,
@@ -79,6 +81,7 @@ class Channel:
         self._chain_id = chain_id
         self._workerpool = workerpool
         self._journal = journal
+        self._printouts = printouts
         self._capabilities = capabilities
         self._clock = clock
         self._random = randomness
@@ -205,6 +208,9 @@ class Channel:
                     sent = report.seq
                 await self._reports_waiting.wait()
 
+        async def print_out() -> None:
+            await self._printouts.ship(lambda output: _send(socket, output))
+
         async def beat() -> None:
             while True:
                 await self._clock.sleep(welcome.heartbeat_seconds)
@@ -214,7 +220,7 @@ class Channel:
 
         try:
             async with anyio.create_task_group() as group:
-                for part in (receive, carry_out, send, beat):
+                for part in (receive, carry_out, send, print_out, beat):
                     group.start_soon(part)
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None

@@ -8,15 +8,16 @@ import anyio
 import anyio.to_thread
 
 from pyiexec.protocol import ids
-from pyiexec.protocol.messages import tail
 from pyiexec.protocol.multiaddr import decode_multiaddr
 from pyiexec.protocol.params import parse_params, split_arguments
 from pyiexec.protocol.primitives import ResultDigest
+from pyiexec.protocol.printed import Printed
 from pyiexec.protocol.replicates import ReplicateStatus
 from pyiexec.protocol.results import pack, result_digest
 from pyiexec.worker import environment
 from pyiexec.worker.conduct import Conduct
 from pyiexec.worker.facts import Facts
+from pyiexec.worker.printouts import Printout, Printouts
 from pyiexec.worker.record import TaskRecord
 from pyiexec.worker.rules import Advanced, Broke, Computed
 from pyiexec.worker.runtimes.base import RunOutcome, RunRequest, RunStatus, Runtime, limits_for, seed_for_task
@@ -25,7 +26,6 @@ from pyiexec.worker.staging import Staging, TaskFolder, read_outputs
 
 #: First bytes of an application by which a runtime knows its own.
 _MAGIC_BYTES = 64
-_LOG_TAIL = 8_192
 
 #: Told of each step on the way.
 Advance = Callable[[Advanced], object]
@@ -38,10 +38,11 @@ class Computation:
         checksums: of the applications run so far, the newest last; announced so that tasks come where their app is.
     """
 
-    def __init__(self, staging: Staging, runtimes: Sequence[Runtime], conduct: Conduct) -> None:
+    def __init__(self, staging: Staging, runtimes: Sequence[Runtime], conduct: Conduct, printouts: Printouts) -> None:
         self._staging = staging
         self._runtimes = runtimes
         self._conduct = conduct
+        self._printouts = printouts
         self.checksums: dict[str, None] = {}
 
     async def produce(self, record: TaskRecord, facts: Facts, folder: TaskFolder, advance: Advance) -> Computed | Broke:
@@ -62,25 +63,28 @@ class Computation:
             await self._staging.dataset(facts.deal.dataset.pointer, facts.dataset, folder)
         await self._staging.inputs(params.iexec_input_files, folder)
         advance(Advanced(ReplicateStatus.DATA_DOWNLOADED))
-        outcome = await runtime.run(
-            RunRequest(
-                app=folder.app,
-                args=arguments,
-                environment=environment.variables(record.authorization, facts.deal, params.iexec_input_files),
-                input_dir=folder.inputs,
-                output_dir=folder.outputs,
-                limits=limits_for(facts.category_seconds),
-                seed=seed_for_task(record.task_id),
+        with self._printouts.of(record.task_id) as printout:
+            outcome = await runtime.run(
+                RunRequest(
+                    app=folder.app,
+                    args=arguments,
+                    environment=environment.variables(record.authorization, facts.deal, params.iexec_input_files),
+                    input_dir=folder.inputs,
+                    output_dir=folder.outputs,
+                    limits=limits_for(facts.category_seconds),
+                    seed=seed_for_task(record.task_id),
+                    on_output=printout.write,
+                )
             )
-        )
+        printed = _printed(outcome, printout)
         if outcome.status is not RunStatus.SUCCEEDED:
             assert outcome.cause is not None
-            return Broke(outcome.cause, outcome.message, outcome.exit_code, _logs(outcome))
+            return Broke(outcome.cause, outcome.message, outcome.exit_code, printed)
         self.checksums.pop(facts.app.checksum, None)
         self.checksums[facts.app.checksum] = None
         callback = facts.deal.has_callback
         digest = await anyio.to_thread.run_sync(self._pack, record, folder, outcome, callback)
-        return Computed(digest, ids.result_hash(record.task_id, digest), outcome.exit_code, _logs(outcome))
+        return Computed(digest, ids.result_hash(record.task_id, digest), outcome.exit_code, printed)
 
     async def _runtime_for(self, facts: Facts, folder: TaskFolder) -> Runtime:
         assert facts.app is not None
@@ -103,6 +107,9 @@ def _with_logs(files: Mapping[str, bytes], outcome: RunOutcome) -> dict[str, byt
     return {name: content for name, content in printed.items() if content} | dict(files)
 
 
-def _logs(outcome: RunOutcome) -> str:
-    text = (outcome.stdout + outcome.stderr)[-4 * _LOG_TAIL :].decode(errors="replace")
-    return tail(text, _LOG_TAIL)
+def _printed(outcome: RunOutcome, printout: Printout) -> Printed | None:
+    """The end of what was printed; from the outcome when the runtime does not tell while it runs."""
+    if not printout.told:
+        printout.write("stdout", outcome.stdout)
+        printout.write("stderr", outcome.stderr)
+    return printout.end() or None

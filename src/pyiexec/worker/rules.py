@@ -22,6 +22,7 @@ from pyiexec.protocol.deals import Deal
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.messages import Abort, Assign, Command, Complete, Progress, Reveal, Upload
 from pyiexec.protocol.primitives import NULL_ADDRESS, Address, ResultDigest, ResultHash
+from pyiexec.protocol.printed import Printed
 from pyiexec.protocol.replicates import PENDING, ReplicateStatus
 from pyiexec.protocol.tags import requires_tee
 from pyiexec.protocol.tasks import Contribution, ContributionStatus, Task, TaskStatus
@@ -70,7 +71,7 @@ class Computed:
     digest: ResultDigest | None
     result_hash: ResultHash
     exit_code: int | None = None
-    logs: str = ""
+    printed: Printed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class Broke:
     cause: str
     message: str
     exit_code: int | None = None
-    logs: str = ""
+    printed: Printed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +227,7 @@ def _computed(record: TaskRecord, event: Computed) -> Decision:
     after = replace(
         before, status=_S.COMPUTED, digest=event.digest, result_hash=event.result_hash, exit_code=event.exit_code
     )
-    reports.append(_progress(after, logs=event.logs))
+    reports.append(_progress(after, printed=event.printed))
     alone = record.mode == "contribute_and_finalize"
     return Decision(after, tuple(reports), (Action.UPLOAD if alone else Action.CONTRIBUTE,))
 
@@ -292,7 +293,7 @@ def _aborted(record: TaskRecord, reason: str) -> Decision:
 
 def _broke(record: TaskRecord, event: Broke) -> Decision:
     after = replace(record, exit_code=event.exit_code if event.exit_code is not None else record.exit_code)
-    return _close(after, _S.FAILED, event.cause, event.message, logs=event.logs)
+    return _close(after, _S.FAILED, event.cause, event.message, printed=event.printed)
 
 
 def _seen(record: TaskRecord, task: Task, contribution: Contribution) -> Decision:
@@ -345,9 +346,11 @@ def _then(first: Decision, second: Decision) -> Decision:
     return Decision(second.record, first.reports + second.reports, second.actions or first.actions)
 
 
-def _close(record: TaskRecord, status: ReplicateStatus, cause: str, message: str, *, logs: str = "") -> Decision:
+def _close(
+    record: TaskRecord, status: ReplicateStatus, cause: str, message: str, *, printed: Printed | None = None
+) -> Decision:
     after = replace(record, status=status, cause=cause, message=message)
-    return Decision(after, (_progress(after, logs=logs),), (Action.PURGE,))
+    return Decision(after, (_progress(after, printed=printed),), (Action.PURGE,))
 
 
 def _last(record: TaskRecord) -> Progress:
@@ -355,7 +358,7 @@ def _last(record: TaskRecord) -> Progress:
     return _progress(record)
 
 
-def _progress(record: TaskRecord, *, logs: str = "") -> Progress:
+def _progress(record: TaskRecord, *, printed: Printed | None = None) -> Progress:
     return Progress(
         task_id=record.task_id,
         status=record.status,
@@ -364,7 +367,7 @@ def _progress(record: TaskRecord, *, logs: str = "") -> Progress:
         transaction=record.transaction,
         location=record.location,
         exit_code=record.exit_code,
-        logs=logs,
+        printed=printed,
     )
 
 

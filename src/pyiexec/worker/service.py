@@ -34,6 +34,7 @@ from pyiexec.worker.computation import Computation
 from pyiexec.worker.content import ContentCache
 from pyiexec.worker.facts import FactReader
 from pyiexec.worker.journal import MIGRATIONS, open_journal
+from pyiexec.worker.printouts import Printouts
 from pyiexec.worker.runtimes.registry import load_runtimes
 from pyiexec.worker.settings import WorkerSettings
 from pyiexec.worker.staging import Staging
@@ -106,7 +107,8 @@ async def serve(
         staging = Staging(
             cache, session, allow_unhashed=settings.allow_unhashed_inputs, max_bytes=settings.max_content_bytes
         )
-        computation = Computation(staging, runtimes, conduct)
+        printouts = Printouts(clock)
+        computation = Computation(staging, runtimes, conduct, printouts)
         tasks = Tasks(
             settings=settings,
             signer=signer,
@@ -126,6 +128,7 @@ async def serve(
             chain_id=chain_id,
             workerpool=settings.workerpool,
             journal=journal,
+            printouts=printouts,
             capabilities=lambda: Capabilities(
                 slots=settings.slots,
                 runtimes=[runtime.name for runtime in runtimes],

@@ -48,7 +48,9 @@ def anyio_backend() -> str:
 class Net:
     """Everything but the scheduler."""
 
-    def __init__(self, rpc: JsonRpc, url: str, provisioned: Provision, content: ContentClient, path: Path) -> None:
+    def __init__(
+        self, rpc: JsonRpc, url: str, provisioned: Provision, content: ContentClient, path: Path, database_url: str
+    ) -> None:
         self.rpc = rpc
         self.url = url
         self.hub = Hub(rpc, provisioned.manifest.hub)
@@ -56,6 +58,7 @@ class Net:
         self.workerpool = provisioned.workerpool
         self.content = content
         self.path = path
+        self.database_url = database_url
         self.app: Address = NULL_ADDRESS
         self.workers = [
             ScriptedWorker(roles.worker_account(number), rpc=rpc, hub=self.hub.address, content=content)
@@ -74,6 +77,7 @@ class Net:
             "workerpool": self.workerpool,
             "gateway_url": self.content.gateway_url,
             "data_dir": self.path / "scheduler",
+            "database_url": self.database_url,
             "heartbeat_seconds": HEARTBEAT,
             "patience_seconds": 1,
         }
@@ -189,7 +193,7 @@ async def until_shown(url: str, path: str, condition: Any, seconds: float = 20) 
 
 
 @pytest.fixture
-async def net(tmp_path: Path) -> AsyncIterator[Net]:
+async def net(tmp_path: Path, database_url: str) -> AsyncIterator[Net]:
     started, urls = anyio.Event(), list[str]()
     stop = anyio.Event()
 
@@ -205,7 +209,7 @@ async def net(tmp_path: Path) -> AsyncIterator[Net]:
         with anyio.fail_after(20):
             await started.wait()
         async with ContentClient(urls[0]) as content:
-            network = Net(rpc, anvil.url, provisioned, content, tmp_path)
+            network = Net(rpc, anvil.url, provisioned, content, tmp_path, database_url)
             await network.open_market()
             yield network
         stop.set()

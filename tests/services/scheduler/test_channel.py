@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 
 import anyio
 import pytest
+import sqlalchemy as sa
 from tests.services.scheduler.conftest import Net, shown, until_shown
 from tests.services.scheduler.scripted import S, ScriptedWorker
 from websockets.asyncio.client import connect
 
+from pyiexec.foundation.database import Database
 from pyiexec.protocol.messages import (
     Assign,
     Challenge,
@@ -22,6 +23,7 @@ from pyiexec.protocol.messages import (
     login_hash,
 )
 from pyiexec.protocol.primitives import TaskId, bytes32, to_hex
+from pyiexec.protocol.printed import Excerpt, Printed
 from pyiexec.protocol.tasks import TaskStatus
 from pyiexec.scheduler.channel import REPORTS_AHEAD, LiveSession
 
@@ -174,11 +176,13 @@ async def test_what_a_worker_prints_is_kept_for_tasks_it_was_given_alone(net: Ne
     async with net.scheduler() as url, anyio.create_task_group() as group:
         group.start_soon(worker.run, url)
         await worker.until(lambda: worker._socket is not None)
-        await worker.report(TaskId(bytes32(99)), S.COMPUTED, logs="x" * 60_000)
+        await worker.report(TaskId(bytes32(99)), S.COMPUTED, printed=Printed(Excerpt("x" * 60_000)))
         await worker.until(lambda: worker.acknowledged == 1)
         group.cancel_scope.cancel()
-    with sqlite3.connect(net.path / "scheduler" / "scheduler.db") as database:
-        assert database.execute("SELECT count(*) FROM replicates").fetchone() == (0,)
+    database = await Database.open(net.database_url)
+    count = sa.text("SELECT count(*) FROM printouts")
+    assert await database.read(lambda connection: connection.execute(count).scalar_one()) == 0
+    await database.close()
 
 
 @pytest.mark.parametrize("number", [2**53 - 1, 2**64, 10**40])
@@ -227,7 +231,7 @@ async def test_a_worker_without_its_memory_is_replaced_at_once(net: Net) -> None
         group.start_soon(worker.run, url)
         await other.command(Assign)
         task = await shown(url, f"/tasks/{assign.task_id}")
-        assert task["replicates"][0]["cause"] == "WORKER_FORGOT"
+        assert task["replicates"][0]["cause"]["code"] == "WORKER_FORGOT"
         group.cancel_scope.cancel()
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from typing import Any
+
 import anyio
 import anyio.abc
 import pytest
@@ -14,6 +18,7 @@ from pyiexec.devnet import roles
 from pyiexec.protocol import ids
 from pyiexec.protocol.messages import Abort, Assign, Reveal, Upload
 from pyiexec.protocol.primitives import bytes32, to_bytes
+from pyiexec.protocol.printed import Excerpt, Printed
 from pyiexec.protocol.tasks import TaskStatus
 
 pytestmark = pytest.mark.anyio
@@ -24,6 +29,11 @@ async def join(group: anyio.abc.TaskGroup, url: str, *workers: ScriptedWorker) -
         group.start_soon(worker.run, url)
     for worker in workers:
         await worker.until(lambda worker=worker: worker.welcome is not None)  # type: ignore[misc]
+
+
+def blaming(code: str) -> Callable[[Any], bool]:
+    """Whether a task is shown with this cause."""
+    return lambda task: bool(task.get("cause")) and task["cause"]["code"] == code
 
 
 async def test_a_worker_killed_before_it_votes_is_replaced_within_two_heartbeats(net: Net) -> None:
@@ -97,7 +107,7 @@ async def test_an_application_that_fails_alike_on_two_workers_fails_the_task_at_
                     cause="APP_EXITED_NON_ZERO",
                     message="the application exited with 3",
                     exit_code=3,
-                    logs="boom",
+                    printed=Printed(stderr=Excerpt("boom")),
                 )
 
             worker.on_assign = fail
@@ -105,9 +115,9 @@ async def test_an_application_that_fails_alike_on_two_workers_fails_the_task_at_
         deal = await net.buy(trust=2)
         (task_id,) = await net.tasks_of(deal)
         task = await until_shown(url, f"/tasks/{task_id}", lambda t: t.get("currentStatus") == "FAILED")
-        assert task["cause"] == "APP_EXITED_NON_ZERO"
-        assert "exited with 3" in task["explanation"]
-        assert task["remedy"]
+        assert task["cause"]["code"] == "APP_EXITED_NON_ZERO"
+        assert "exited with 3" in task["cause"]["what"]
+        assert task["cause"]["remedy"]
         assert [replicate["appExitCode"] for replicate in task["replicates"]] == [3, 3]
         group.cancel_scope.cancel()
 
@@ -120,13 +130,13 @@ async def test_two_camps_end_in_an_honest_no_consensus_and_a_refund(net: Net) ->
         before = await net.hub.account(net.workers[0].address)
         deal = await net.buy(trust=10, category=SHORT)
         (task_id,) = await net.tasks_of(deal)
-        task = await until_shown(url, f"/tasks/{task_id}", lambda t: t.get("cause") == "NO_CONSENSUS")
+        task = await until_shown(url, f"/tasks/{task_id}", blaming("NO_CONSENSUS"))
         assert task["currentStatus"] == "RUNNING"
         task = await until_shown(url, f"/tasks/{task_id}", lambda t: t["currentStatus"] == "FAILED", 30)
-        assert task["cause"] == "NO_CONSENSUS"
+        assert task["cause"]["code"] == "NO_CONSENSUS"
         assert await net.settled(deal, 30) == [TaskStatus.FAILED]
         assert await net.hub.account(net.workers[0].address) == before
-        task = await until_shown(url, f"/tasks/{task_id}", lambda t: t["cause"] == "NO_CONSENSUS")
+        task = await until_shown(url, f"/tasks/{task_id}", blaming("NO_CONSENSUS"))
         group.cancel_scope.cancel()
 
 
@@ -134,7 +144,7 @@ async def test_without_any_worker_the_task_says_so_and_goes_on_when_one_joins(ne
     async with net.scheduler() as url, anyio.create_task_group() as group:
         deal = await net.buy()
         (task_id,) = await net.tasks_of(deal)
-        await until_shown(url, f"/tasks/{task_id}", lambda t: t.get("cause") == "NO_WORKER")
+        await until_shown(url, f"/tasks/{task_id}", blaming("NO_WORKER"))
         await join(group, url, net.workers[0])
         assert await net.settled(deal) == [TaskStatus.COMPLETED]
         group.cancel_scope.cancel()
@@ -154,9 +164,9 @@ async def test_a_wrong_upload_is_never_finalized_and_the_next_winner_is_asked(ne
         assert await net.settled(deal) == [TaskStatus.COMPLETED]
         (task_id,) = await net.tasks_of(deal)
         task = await shown(url, f"/tasks/{task_id}")
-        assert task["resultLocation"] == await honest.store()
+        assert json.loads(task["resultLink"])["location"] == await honest.store()
         culprit = next(r for r in task["replicates"] if r["walletAddress"] == cheat.address)
-        assert culprit["cause"] == "RESULT_WRONG"
+        assert culprit["cause"]["code"] == "RESULT_WRONG"
         group.cancel_scope.cancel()
 
 

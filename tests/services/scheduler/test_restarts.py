@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -100,7 +101,7 @@ async def test_a_deal_made_while_the_scheduler_was_away_is_found_on_return(net: 
         group.cancel_scope.cancel()
 
 
-async def test_a_lost_database_is_rebuilt_from_the_chain(net: Net) -> None:
+async def test_a_lost_database_is_rebuilt_from_the_chain(net: Net, new_database: Callable[[], str]) -> None:
     worker, *others = net.workers[:3]
     voted = anyio.Event()
 
@@ -114,8 +115,7 @@ async def test_a_lost_database_is_rebuilt_from_the_chain(net: Net) -> None:
         deal = await net.buy(trust=5)
         await voted.wait()
         group.cancel_scope.cancel()
-    for file in (net.path / "scheduler").glob("scheduler.db*"):
-        file.unlink()
+    net.database_url = new_database()
     async with net.scheduler() as url, anyio.create_task_group() as group:
         for other in (worker, *others):
             group.start_soon(other.run, url)

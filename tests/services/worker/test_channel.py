@@ -19,6 +19,7 @@ from pyiexec.protocol.primitives import Address, TaskId, bytes32
 from pyiexec.protocol.replicates import ReplicateStatus
 from pyiexec.worker.channel import Channel
 from pyiexec.worker.journal import MIGRATIONS, Journal, open_journal
+from pyiexec.worker.printouts import Printouts
 
 from .scripted import ScriptedScheduler, scripted
 
@@ -72,6 +73,7 @@ async def life(scheduler: ScriptedScheduler, folder: Path, identity: str = "me")
             chain_id=CHAIN,
             workerpool=POOL,
             journal=journal,
+            printouts=Printouts(clock),
             capabilities=lambda: Capabilities(slots=3, runtimes=["wasm"]),
             clock=clock,
             randomness=random.Random(1),

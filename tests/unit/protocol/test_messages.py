@@ -10,7 +10,6 @@ from pyiexec.protocol import ids
 from pyiexec.protocol.authorization import WorkerpoolAuthorization
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.messages import (
-    MAX_LOGS,
     Abort,
     Ack,
     Assign,
@@ -21,6 +20,7 @@ from pyiexec.protocol.messages import (
     Envelope,
     Hello,
     Message,
+    Output,
     Ping,
     Pong,
     Progress,
@@ -32,9 +32,9 @@ from pyiexec.protocol.messages import (
     decode_message,
     encode_message,
     login_hash,
-    tail,
 )
 from pyiexec.protocol.primitives import DealId, ResultHash, TaskId, bytes32, checksum, keccak256
+from pyiexec.protocol.printed import KEPT_CHARACTERS, Excerpt, Printed
 from pyiexec.protocol.replicates import ReplicateStatus
 
 WORKER, POOL = checksum("0x70997970C51812dc3A010C7d01b50e0d17dc79C8"), checksum("0x" + "ab" * 20)
@@ -57,7 +57,7 @@ BODIES: list[Command | Progress] = [
         transaction=bytes32(4),
         location="/ipfs/Qm",
         exit_code=3,
-        logs="…\n\x1b[31mred",
+        printed=Printed(Excerpt("…\n\x1b[31mred"), Excerpt("\0", 7)),
     ),
 ]
 MESSAGES: list[Message] = [
@@ -68,6 +68,7 @@ MESSAGES: list[Message] = [
     Ack(seq=3),
     Ping(),
     Pong(),
+    Output(task_id=TASK, stdout=Excerpt("one", 3)),
     *(Envelope(seq=number, body=body) for number, body in enumerate(BODIES, start=1)),
 ]
 
@@ -143,7 +144,9 @@ def test_what_is_not_a_message_is_refused_whole(data: bytes) -> None:
         altered(BODIES[0], authorization=msgspec.to_builtins(AUTHORIZATION) | {"worker": POOL.lower()}),
         altered(BODIES[0], authorization=msgspec.to_builtins(AUTHORIZATION) | {"extra": 1}),
         altered(BODIES[5], status="ASLEEP"),
-        altered(BODIES[5], logs="x" * (MAX_LOGS + 1)),
+        altered(BODIES[5], printed={"stdout": {"text": "x" * (KEPT_CHARACTERS + 1)}}),
+        altered(BODIES[5], printed={"stdout": {"text": "x", "offset": -1}}),
+        altered(BODIES[5], printed={"stdin": {"text": "x"}}),
         altered(CHALLENGE),
     ],
 )
@@ -178,13 +181,6 @@ def test_a_login_is_bound_to_challenge_chain_pool_and_worker() -> None:
     )
 
 
-@given(st.text(max_size=50), st.integers(1, 60))
-def test_a_long_log_keeps_its_end(text: str, limit: int) -> None:
-    kept = tail(text, limit)
-    assert text.endswith(kept)
-    assert len(kept) == min(len(text), limit)
-
-
 def test_a_task_id_reads_the_same_in_command_and_authorization() -> None:
     assign = BODIES[0]
     assert isinstance(assign, Assign)
@@ -195,7 +191,9 @@ def test_a_task_id_reads_the_same_in_command_and_authorization() -> None:
 def test_no_text_makes_a_message_that_its_receiver_would_refuse(text: str, times: int) -> None:
     wild = (text + "\ud800") * times
     bodies = (
-        Progress(task_id=TASK, status=ReplicateStatus.FAILED, message=wild, logs=wild),
+        Progress(
+            task_id=TASK, status=ReplicateStatus.FAILED, message=wild, printed=Printed(Excerpt(wild), Excerpt(wild))
+        ),
         Abort(task_id=TASK, reason=wild),
     )
     for body in bodies:

@@ -38,7 +38,8 @@ class Scheduler:
         return web.json_response(self.views[task]) if task in self.views else web.json_response({}, status=404)
 
     def say(self, task: TaskId, status: str, cause: str | None) -> None:
-        self.views[task] = {"currentStatus": status, "cause": cause, "explanation": "so it is", "remedy": None}
+        told = {"code": cause, "what": "so it is", "remedy": None} if cause else None
+        self.views[task] = {"currentStatus": status, "cause": told}
 
 
 @asynccontextmanager
@@ -62,9 +63,10 @@ def test_a_view_without_a_cause_is_no_obstacle() -> None:
 
 
 def test_a_cause_is_final_when_the_task_failed() -> None:
-    view = {"currentStatus": "FAILED", "cause": "NO_CONSENSUS", "explanation": "two results", "remedy": "Ask again."}
+    cause = {"code": "NO_CONSENSUS", "what": "two results", "remedy": "Ask again."}
+    view = {"currentStatus": "FAILED", "cause": cause}
     assert obstacle_of(view) == Obstacle("NO_CONSENSUS", "two results", "Ask again.", final=True)
-    waiting = obstacle_of({"currentStatus": "RUNNING", "cause": "NO_WORKER"})
+    waiting = obstacle_of({"currentStatus": "RUNNING", "cause": {"code": "NO_WORKER"}})
     assert waiting is not None
     assert not waiting.final
     # What the scheduler leaves out, the catalogue knows.

@@ -14,6 +14,7 @@ from pyiexec.protocol.deals import Deal, Resource
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.messages import Abort, Assign, Complete, Reveal, Upload
 from pyiexec.protocol.primitives import Address, DealId, ResultDigest, ResultHash, bytes32
+from pyiexec.protocol.printed import Excerpt, Printed
 from pyiexec.protocol.replicates import ReplicateStatus as S
 from pyiexec.protocol.replicates import advance, is_stale
 from pyiexec.protocol.tags import TEE
@@ -47,6 +48,7 @@ def authorize(worker: Address = WORKER.address) -> WorkerpoolAuthorization:
     return replace(authorization, signature="0x" + signature.hex())
 
 
+OH = Printed(stderr=Excerpt("oh"))
 ASSIGN = Assign(authorization=authorize(), mode="contribute", contribution_deadline=1000)
 SHORT = replace(ASSIGN, mode="contribute_and_finalize")
 
@@ -291,7 +293,7 @@ TABLE = [
     (
         "the app failed",
         record(S.DATA_DOWNLOADED),
-        Broke("APP_EXITED_NON_ZERO", "exit 3", 3, "oh"),
+        Broke("APP_EXITED_NON_ZERO", "exit 3", 3, OH),
         S.FAILED,
         [S.FAILED],
         [Action.PURGE],
@@ -339,8 +341,8 @@ def test_a_consensus_taken_back_by_a_reorganisation_is_revealed_when_it_returns(
 
 
 def test_a_failure_is_reported_with_its_cause_exit_code_and_log() -> None:
-    report = rules.decide(record(S.DATA_DOWNLOADED), Broke("APP_EXITED_NON_ZERO", "exit 3", 3, "oh")).reports[0]
-    assert (report.cause, report.message, report.exit_code, report.logs) == ("APP_EXITED_NON_ZERO", "exit 3", 3, "oh")
+    report = rules.decide(record(S.DATA_DOWNLOADED), Broke("APP_EXITED_NON_ZERO", "exit 3", 3, OH)).reports[0]
+    assert (report.cause, report.message, report.exit_code, report.printed) == ("APP_EXITED_NON_ZERO", "exit 3", 3, OH)
 
 
 EVENTS = st.sampled_from(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from pyiexec.protocol.errors import CATALOGUE, IexecError
 from pyiexec.protocol.primitives import TaskId, keccak256, to_bytes
@@ -16,6 +16,12 @@ MEBIBYTE = 1 << 20
 #: Metered instructions that one second of a category buys: what a core of 2.5 GHz executes in it (2.2 to 3.6e9 were
 #: measured). On such a machine fuel, which ends every worker's run at the same instruction, runs out before wall time.
 FUEL_PER_SECOND = 3_000_000_000
+
+
+#: One of an application's standard streams.
+StreamName: TypeAlias = Literal["stdout", "stderr"]
+#: Told what an application prints, as it prints it and all of it; called on the run's own thread, and returns at once.
+OnOutput: TypeAlias = Callable[[StreamName, bytes], None]
 
 
 class RunStatus(StrEnum):
@@ -73,6 +79,7 @@ class RunRequest:
             cancelled run leaves it untouched. Its parent folder must exist.
         limits: what the run may use.
         seed: seed of the application's randomness, see `seed_for_task`.
+        on_output: told what the application prints while it runs.
     """
 
     app: bytes | Path
@@ -82,6 +89,7 @@ class RunRequest:
     output_dir: Path
     limits: Limits
     seed: bytes = field(repr=False)
+    on_output: OnOutput | None = None
 
     def __post_init__(self) -> None:
         if any("\0" in text for text in [*self.args, *self.environment, *self.environment.values()]):

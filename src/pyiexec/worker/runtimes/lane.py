@@ -153,6 +153,7 @@ class Lane:
             limits,
             request.seed,
             lambda: interruption.requested,
+            request.on_output,
         )
         store = Store(self._engine)
         self._host.begin(process, store)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from pyiexec.worker.runtimes.base import Limits
+from pyiexec.worker.runtimes.base import Limits, OnOutput
 from pyiexec.worker.runtimes.wasi.abi import Errno, FdFlags, FileType, Refusal, Rights
 from pyiexec.worker.runtimes.wasi.determinism import RandomStream, VirtualClock
 from pyiexec.worker.runtimes.wasi.tree import INPUT, OUTPUT, Folder, InputFile, Node, OutputFile, Tree
@@ -28,18 +29,21 @@ class Stop(NamedTuple):
 
 
 class Log:
-    """A standard stream: its beginning is kept, the rest counted."""
+    """A standard stream: its beginning is kept, the rest counted; all of it is told to `tell`."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, tell: Callable[[bytes], None] | None = None) -> None:
         self._kept = bytearray()
         self._limit = limit
         self._dropped = 0
+        self._tell = tell
 
     def write(self, content: bytes) -> None:
         """Take note of what the application printed."""
         kept = content[: self._limit - len(self._kept)]
         self._kept += kept
         self._dropped += len(content) - len(kept)
+        if self._tell is not None:
+            self._tell(content)
 
     def text(self) -> bytes:
         """What was kept, and a note of what was not."""
@@ -142,13 +146,15 @@ class Process:
         limits: Limits,
         seed: bytes,
         interrupted: Callable[[], bool],
+        on_output: OnOutput | None = None,
     ) -> None:
         self.args = [argument.encode() for argument in args]
         self.environment = [f"{name}={value}".encode() for name, value in sorted(environment.items())]
         self.tree = Tree(input_dir, output_bytes=limits.output_bytes, files=limits.files)
         self.clock = VirtualClock()
         self.random = RandomStream(seed)
-        self.stdout, self.stderr = Log(limits.log_bytes), Log(limits.log_bytes)
+        self.stdout = Log(limits.log_bytes, on_output and partial(on_output, "stdout"))
+        self.stderr = Log(limits.log_bytes, on_output and partial(on_output, "stderr"))
         self.refused_writes: list[str] = []
         self.stopped: Stop | None = None
         self.fault: Exception | None = None
