@@ -2,66 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-from litestar import Litestar, Request, get, post, put
+from litestar import Litestar, Request, Response
 from litestar.config.cors import CORSConfig
 from litestar.handlers import BaseRouteHandler
-from litestar.params import FromPath
-from litestar.status_codes import HTTP_200_OK
+from litestar.status_codes import HTTP_503_SERVICE_UNAVAILABLE
 
-from pyiexec import __version__
-from pyiexec.foundation.database import Database
 from pyiexec.foundation.http import EXCEPTION_HANDLERS
-from pyiexec.market import queries
-from pyiexec.market.desk import Desk
-from pyiexec.market.filters import read_address, read_bytes32, read_chain, read_filter
-from pyiexec.market.listing import listing_to_json
+from pyiexec.foundation.logs import get_logger
+from pyiexec.foundation.openapi import documented
+from pyiexec.market.messages import refusal
 from pyiexec.protocol.errors import IexecError
-from pyiexec.protocol.orders import ORDER_KINDS
+
+log = get_logger(__name__)
 
 #: Largest body of a publication, bytes: parameters of a request may be long, but not boundless.
 MAX_BODY_BYTES = 1024 * 1024
+_TITLE = "Order book"
 
-AnyRequest = Request[Any, Any, Any]
 
-
-def create_app(database: Database, desk: Desk, chain_id: int) -> Litestar:
-    """The service over a book.
-
-    Args:
-        database: the book.
-        desk: takes publications and withdrawals.
-        chain_id: the chain served; every request must name it.
-    """
-
-    @get("/challenge")
-    async def challenge(request: AnyRequest) -> dict[str, Any]:
-        """Text to sign for the next publication or withdrawal."""
-        query = request.query_params
-        read_chain(query, chain_id)
-        address = read_address(query, "address")
-        if address is None:
-            raise IexecError("BAD_REQUEST", "address is a required field")
-        return {"ok": True, "data": await desk.challenge(address)}
-
-    @get("/version")
-    async def version() -> dict[str, Any]:
-        """Which version answers."""
-        return {"ok": True, "version": __version__}
-
-    @get("/health")
-    async def health() -> dict[str, Any]:
-        """That the service answers."""
-        return {"ok": True, "service": "market", "version": __version__}
-
-    handlers: list[BaseRouteHandler] = [challenge, version, health]
-    for kind in ORDER_KINDS:
-        handlers += _order_routes(kind, database, desk, chain_id)
+def create_app(routes: Sequence[BaseRouteHandler]) -> Litestar:
+    """The service made of these routes, and of the pages that describe them."""
     return Litestar(
-        handlers,
-        exception_handlers=EXCEPTION_HANDLERS,
+        documented(_TITLE, routes),
+        exception_handlers=EXCEPTION_HANDLERS | {IexecError: _refused, Exception: _unexpected},
         cors_config=CORSConfig(
             allow_origins=["*"],
             allow_methods=["GET", "HEAD", "POST", "PUT"],
@@ -74,50 +40,22 @@ def create_app(database: Database, desk: Desk, chain_id: int) -> Litestar:
     )
 
 
-def _order_routes(kind: str, database: Database, desk: Desk, chain_id: int) -> list[BaseRouteHandler]:
-    @get(f"/{kind}s", name=f"list {kind}s")
-    async def page(request: AnyRequest) -> dict[str, Any]:
-        """Open orders, best first."""
-        query = request.query_params
-        read_chain(query, chain_id)
-        wanted = read_filter(kind, query)
-        listings, count = await database.read(lambda db: queries.page(db, wanted))
-        answer = {"ok": True, "count": count, "orders": [listing_to_json(listing) for listing in listings]}
-        if len(listings) == wanted.limit:
-            answer["nextPage"] = wanted.offset + wanted.limit
-        return answer
-
-    @get(f"/{kind}s/{{order_hash:str}}", name=f"show {kind}")
-    async def show(request: AnyRequest, order_hash: FromPath[str]) -> dict[str, Any]:
-        """One order, whatever its status."""
-        asked_chain = read_chain(request.query_params, chain_id)
-        wanted = read_bytes32(order_hash, "orderHash")
-        listing = await database.read(lambda db: queries.listing(db, kind, wanted))
-        if listing is None:
-            raise IexecError("ORDER_UNKNOWN", f"{kind} not found")
-        # Alone, an order carries the chain as text; clients know it so.
-        return {"ok": True, **listing_to_json(listing), "chainId": asked_chain}
-
-    @post(f"/{kind}s", status_code=HTTP_200_OK, name=f"publish {kind}")
-    async def publish(request: AnyRequest) -> dict[str, Any]:
-        """Publish a signed order."""
-        read_chain(request.query_params, chain_id)
-        token = await desk.recognise(request.headers.get("authorization"))
-        listing = await desk.publish(token, kind, await _body(request))
-        return {"ok": True, "published": listing_to_json(listing)}
-
-    @put(f"/{kind}s", name=f"unpublish {kind}")
-    async def unpublish(request: AnyRequest) -> dict[str, Any]:
-        """Withdraw published orders."""
-        read_chain(request.query_params, chain_id)
-        token = await desk.recognise(request.headers.get("authorization"))
-        return {"ok": True, "unpublished": await desk.unpublish(token, kind, await _body(request))}
-
-    return [page, show, publish, unpublish]
+def _refused(request: Request[Any, Any, Any], error: IexecError) -> Response[dict[str, Any]]:
+    if error.http_status < 500:
+        return Response(error.as_json(), status_code=error.http_status)
+    log.warning("a request could not be served", path=request.url.path, reason=str(error))
+    if error.code == "INTERNAL":
+        return _sorry()
+    # What is wrong with the node or the database is for the log: the client can only come back.
+    apology = IexecError(error.code, refusal("retry").what, retry=True)
+    return Response(apology.as_json(), status_code=HTTP_503_SERVICE_UNAVAILABLE)
 
 
-async def _body(request: AnyRequest) -> dict[str, Any]:
-    try:
-        return msgspec.json.decode(await request.body(), type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise IexecError("BAD_REQUEST", "the body must be a JSON object") from None
+def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
+    log.error("a request failed", path=request.url.path, exc_info=error)
+    return _sorry()
+
+
+def _sorry() -> Response[dict[str, Any]]:
+    failure = refusal("internal")
+    return Response(failure.as_json(), status_code=failure.http_status)

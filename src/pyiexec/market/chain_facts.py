@@ -1,24 +1,30 @@
-"""What the chain knows of an order: asked when somebody wants it published, at most two round trips."""
+"""What the chain knows of an order, asked when somebody wants it published; and who signed what."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import msgspec
 
 from pyiexec.chain.hub import Hub
-from pyiexec.chain.reading import read_all
+from pyiexec.chain.reading import Reading, read_all
 from pyiexec.chain.registries import Registry, asset_owner
 from pyiexec.chain.rpc import JsonRpc
 from pyiexec.chain.signer import recover
+from pyiexec.market.listing import parties, resource_name
 from pyiexec.market.rules import Facts
+from pyiexec.market.snapshots import Snapshots
 from pyiexec.protocol.errors import IexecError
-from pyiexec.protocol.orders import AppOrder, DatasetOrder, Order, RequestOrder, WorkerpoolOrder
-from pyiexec.protocol.primitives import NULL_ADDRESS, Address, Bytes32, OrderHash, to_bytes
+from pyiexec.protocol.orders import Order, RequestOrder, WorkerpoolOrder, kind_of
+from pyiexec.protocol.primitives import Address, Bytes32, OrderHash, to_bytes
 
 
-class _Registries(msgspec.Struct, frozen=True):
-    app: Registry
-    dataset: Registry
-    workerpool: Registry
+class Registries(msgspec.Struct, frozen=True):
+    """The hub's registries by the kind of order that sells what they hold."""
+
+    apporder: Address
+    datasetorder: Address
+    workerpoolorder: Address
 
 
 class ChainFacts:
@@ -27,72 +33,74 @@ class ChainFacts:
     def __init__(self, rpc: JsonRpc, hub: Address) -> None:
         self._rpc = rpc
         self._hub = Hub(rpc, hub)
-        self._registries: _Registries | None = None
+        self._snapshots = Snapshots(rpc)
+        self._registries: Registries | None = None
 
-    async def about(self, order: Order, order_hash: OrderHash, caller: Address) -> Facts:
-        """Everything `rules.check_publication` wants to know of an order that `caller` publishes.
+    async def registries(self) -> Registries:
+        """Where the registries stand; asked once.
 
         Raises:
             IexecError: ``CHAIN_UNREACHABLE``.
         """
-        if isinstance(order, RequestOrder):
-            consumed, account = await read_all(self._hub.consumed(order_hash), self._hub.account(order.requester))
-            signed = await self.is_signed(order.requester, order_hash, order.sign)
-            return Facts(
-                caller=caller,
-                registered=True,
-                owner=order.requester,
-                signed=signed,
-                consumed=consumed,
-                stake=account.stake,
+        if self._registries is None:
+            found = await read_all(
+                self._hub.app_registry(), self._hub.dataset_registry(), self._hub.workerpool_registry()
             )
-        registry, resource = await self._sold(order)
-        registered, consumed = await read_all(registry.is_registered(resource), self._hub.consumed(order_hash))
-        if not registered:
-            return Facts(caller=caller, registered=False, owner=NULL_ADDRESS, signed=False, consumed=consumed, stake=0)
-        # The caller's account is that of the owner, or the order is refused before its stake matters.
-        owner, account = await read_all(asset_owner(self._rpc, resource), self._hub.account(caller))
+            self._registries = Registries(*found)
+        return self._registries
+
+    async def about(self, order: Order, order_hash: OrderHash, caller: Address) -> Facts:
+        """Everything `rules.check_publication` wants to know of an order that `caller` publishes, as of one block.
+
+        Raises:
+            IexecError: ``CHAIN_UNREACHABLE``, ``CHAIN_REFUSED``.
+        """
+        kind, signature = kind_of(order), to_bytes(order.sign)
+        by_key = _signed_by_key(caller, order_hash, signature)
+        questions: dict[str, Reading[Any]] = {"consumed": self._hub.consumed(order_hash)}
+        if not isinstance(order, RequestOrder):
+            resource = parties(order)[resource_name(kind)]
+            registry = Registry(self._rpc, getattr(await self.registries(), kind))
+            questions["registered"] = registry.is_registered(resource)
+            questions["owner"] = asset_owner(self._rpc, resource)
+        if isinstance(order, (RequestOrder, WorkerpoolOrder)):
+            questions["account"] = self._hub.account(caller)
+        if not by_key:
+            questions["presigner"] = self._hub.presigned(order_hash)
+            questions["signed"] = self._hub.verify_signature(caller, order_hash, signature)
+        block, answers = await self._snapshots.read(*questions.values())
+        found = dict(zip(questions, answers, strict=True))
+        for name in ("consumed", "registered", "account", "presigner"):
+            if isinstance(found.get(name), IexecError):
+                raise found[name]
+        presigned = not by_key and found["presigner"] == caller
         return Facts(
             caller=caller,
-            registered=True,
-            owner=owner,
-            signed=owner == caller and await self.is_signed(owner, order_hash, order.sign),
-            consumed=consumed,
-            stake=account.stake,
+            registered=found.get("registered", True),
+            owner=order.requester if isinstance(order, RequestOrder) else _or_none(found["owner"]),
+            # The hub reverts on signatures it cannot take apart, and on contracts that answer nonsense.
+            signed=by_key or presigned or _or_none(found["signed"]) is True,
+            by_transaction=presigned,
+            consumed=found["consumed"],
+            stake=found["account"].stake if "account" in found else None,
+            block=block,
         )
 
     async def is_signed(self, identity: Address, digest: Bytes32, signature: str) -> bool:
-        """Whether `identity` signed `digest`: with its key, as a contract (ERC-1271), or by a transaction on the hub.
+        """Whether `identity` signed `digest`, with its key or as a contract (ERC-1271).
 
         Raises:
-            IexecError: ``CHAIN_UNREACHABLE``.
+            IexecError: ``CHAIN_UNREACHABLE``, ``CHAIN_REFUSED``.
         """
         raw = to_bytes(signature)
         if _signed_by_key(identity, digest, raw):
             return True
-        try:
-            return bool(await self._hub.verify_presignature_or_signature(identity, digest, raw))
-        except IexecError as error:
-            # The hub reverts on signatures it cannot take apart.
-            if error.code == "CONTRACT_REVERTED":
-                return False
-            raise
+        _, answers = await self._snapshots.read(self._hub.verify_signature(identity, digest, raw))
+        return _or_none(answers[0]) is True
 
-    async def _sold(self, order: AppOrder | DatasetOrder | WorkerpoolOrder) -> tuple[Registry, Address]:
-        registries = await self._known_registries()
-        if isinstance(order, AppOrder):
-            return registries.app, order.app
-        if isinstance(order, DatasetOrder):
-            return registries.dataset, order.dataset
-        return registries.workerpool, order.workerpool
 
-    async def _known_registries(self) -> _Registries:
-        if self._registries is None:
-            addresses = await read_all(
-                self._hub.app_registry(), self._hub.dataset_registry(), self._hub.workerpool_registry()
-            )
-            self._registries = _Registries(*(Registry(self._rpc, address) for address in addresses))
-        return self._registries
+def _or_none(answer: Any) -> Any:
+    return None if isinstance(answer, IexecError) else answer
 
 
 def _signed_by_key(identity: Address, digest: Bytes32, signature: bytes) -> bool:

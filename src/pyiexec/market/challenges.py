@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from pyiexec.market.messages import refusal
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import NULL_ADDRESS, Address, Bytes32, bytes32, checksum, to_bytes, to_hex
 
@@ -52,4 +53,4 @@ def read_token(header: str | None) -> Token:
 
 def invalid_authorization() -> IexecError:
     """The one refusal of any login that fails."""
-    return IexecError("LOGIN_INVALID", "invalid authorization")
+    return refusal("login")

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from pyiexec.foundation.clock import Clock
 from pyiexec.foundation.database import Database
 from pyiexec.market import challenges, queries, rules
+from pyiexec.market.bodies import Withdrawal
 from pyiexec.market.chain_facts import ChainFacts
 from pyiexec.market.challenges import Token, invalid_authorization
-from pyiexec.market.filters import read_bytes32
-from pyiexec.market.listing import Listing, Status
+from pyiexec.market.listing import LIVE, Listing, Status, resource_name
+from pyiexec.market.messages import refusal
 from pyiexec.protocol.eip712 import Domain, challenge_hash, challenge_typed_data, order_hash
 from pyiexec.protocol.errors import IexecError
-from pyiexec.protocol.orders import ORDER_KINDS, Order, decode_order
-from pyiexec.protocol.primitives import Address, OrderHash, checksum, is_address
+from pyiexec.protocol.orders import Order
+from pyiexec.protocol.primitives import Address, OrderHash
+
+#: Times that the chain is read for one publication while it moves.
+_ATTEMPTS = 5
 
 
 class Desk:
@@ -27,7 +31,7 @@ class Desk:
         domain: hub and chain that orders must be signed for.
         clock: for expiry and publication times.
         entropy: random bytes, for challenges.
-        quota: open orders of one kind that a signer may have.
+        quota: orders of one kind that a signer may have in the book.
         challenge_seconds: life of a challenge.
     """
 
@@ -51,7 +55,7 @@ class Desk:
         self._challenge_seconds = challenge_seconds
 
     async def challenge(self, address: Address) -> dict[str, Any]:
-        """A fresh challenge for an address, as typed data to be signed."""
+        """A fresh challenge for an address, as typed data to be signed; others of the address stay good."""
         text = challenges.challenge_text(self._entropy)
         digest = challenge_hash(text, self._domain.chain_id)
         now = self._clock.now()
@@ -63,7 +67,7 @@ class Desk:
         """Check a login; the challenge can still be used.
 
         Raises:
-            IexecError: ``LOGIN_INVALID``.
+            IexecError: ``LOGIN_INVALID``, ``CHAIN_UNREACHABLE``.
         """
         token = challenges.read_token(header)
         now = self._clock.now()
@@ -72,63 +76,70 @@ class Desk:
             raise invalid_authorization()
         return token
 
-    async def publish(self, token: Token, kind: str, body: Mapping[str, Any]) -> Listing:
-        """List a signed order; the login is used up even when the order is refused.
+    async def publish(self, token: Token, order: Order) -> Listing:
+        """List a signed order; the login is used up even when a rule refuses the order.
 
         Raises:
-            IexecError: ``BAD_ORDER``, ``LOGIN_INVALID``, and as `rules.check_publication`.
+            IexecError: ``LOGIN_INVALID``, ``CHAIN_UNREACHABLE``, and as `rules.check_publication`.
         """
-        order = _read_order(kind, body)
-        rules.check_form(order)
         name = order_hash(order, self._domain)
-        await self._burn(token)
-        signer = token.address
-        rules.check_unpublished(await self._database.read(lambda db: queries.book_around(db, order, name, signer)))
-        facts = await self._chain.about(order, name, signer)
-        new = Listing(
-            order_hash=name,
-            chain_id=self._domain.chain_id,
-            order=order,
-            signer=signer,
-            remaining=order.volume - facts.consumed,
-            status=Status.OPEN,
-            published_at=int(self._clock.now() * 1000),
-        )
+        if await self._is_published(name):
+            await self._burn(token)
+            raise refusal("published")
+        for _ in range(_ATTEMPTS):
+            facts = await self._chain.about(order, name, token.address)
+            outcome = await self._database.write(self._publication(token, order, name, facts))
+            if isinstance(outcome, IexecError):
+                raise outcome
+            if outcome is not None:
+                return outcome
+        raise refusal("retry")
 
-        def publish(db: Any) -> Listing:
-            # Looked at again where nobody can come between: of two equal publications one is refused.
-            rules.check_publication(order, facts, queries.book_around(db, order, name, signer), self._quota)
-            listed = queries.publish(db, new, facts.consumed)
-            if listed.status is not Status.OPEN:
-                raise IexecError("ORDER_CONSUMED", "order already consumed")
-            return listed
+    def _publication(
+        self, token: Token, order: Order, name: OrderHash, facts: rules.Facts
+    ) -> Callable[[Any], Listing | IexecError | None]:
+        now = self._clock.now()
 
-        return await self._database.write(publish)
+        def publish(db: Any) -> Listing | IexecError | None:
+            # Nobody can come between these checks and the listing: of two equal publications one is refused.
+            if queries.is_outdated(db, order, name, facts):
+                return None
+            if not queries.burn_challenge(db, token.digest, token.address, now):
+                return invalid_authorization()
+            newest = queries.update(db, order, name, facts)
+            try:
+                rules.check_publication(order, newest, queries.book_around(db, order, name, token.address), self._quota)
+            except IexecError as refused:
+                # Given back and not raised: the login stays used up.
+                return refused
+            remaining = order.volume - newest.consumed
+            listing = Listing(
+                order_hash=name,
+                chain_id=self._domain.chain_id,
+                order=order,
+                signer=token.address,
+                remaining=remaining,
+                fillable=remaining,
+                status=Status.OPEN,
+                published_at=int(now * 1000),
+            )
+            return queries.publish(db, listing, newest)
 
-    async def unpublish(self, token: Token, kind: str, body: Mapping[str, Any]) -> list[OrderHash]:
+        return publish
+
+    async def unpublish(self, token: Token, kind: str, wanted: Withdrawal) -> list[OrderHash]:
         """Take one order back by its hash, or the last, or all of a resource.
 
         Raises:
-            IexecError: ``BAD_REQUEST``, ``LOGIN_INVALID``, ``ORDER_NOT_PUBLISHED``, ``ORDER_SIGNER_WRONG``.
+            IexecError: ``LOGIN_INVALID``, ``ORDER_NOT_PUBLISHED``, ``ORDER_SIGNER_WRONG``.
         """
-        target = body.get("target", "unpublish_orderHash")
-        if target == "unpublish_orderHash":
-            wanted = OrderHash(read_bytes32(_text(body, "orderHash"), "orderHash"))
-            await self._burn(token)
-            return await self._database.write(lambda db: _unpublish_one(db, kind, wanted, token.address))
-        if target not in ("unpublish_last", "unpublish_all"):
-            raise IexecError(
-                "BAD_REQUEST",
-                "target must be one of the following values: unpublish_orderHash, unpublish_last, unpublish_all",
-            )
-        field = queries.resource_name(kind)
-        text = _text(body, field)
-        if not is_address(text):
-            raise IexecError("BAD_REQUEST", f"{field} is not a valid ethereum address")
-        resource = checksum(text.lower())
         await self._burn(token)
-        last = target == "unpublish_last"
-        return await self._database.write(lambda db: _unpublish_many(db, kind, token.address, resource, last))
+        now = int(self._clock.now() * 1000)
+        return await self._database.write(lambda db: _unpublish(db, kind, token.address, wanted, now))
+
+    async def _is_published(self, name: OrderHash) -> bool:
+        status = await self._database.read(lambda db: queries.status_of(db, name))
+        return status is not None and status not in (Status.SUSPENDED, Status.UNPUBLISHED)
 
     async def _burn(self, token: Token) -> None:
         now = self._clock.now()
@@ -136,43 +147,21 @@ class Desk:
             raise invalid_authorization()
 
 
-def _unpublish_one(db: Any, kind: str, order_hash: OrderHash, caller: Address) -> list[OrderHash]:
-    listing = queries.listing(db, kind, order_hash)
-    if listing is None or listing.status is not Status.OPEN:
-        raise IexecError("ORDER_NOT_PUBLISHED", f"{kind} with orderHash {order_hash} is not published")
-    if listing.signer != caller:
-        raise IexecError("ORDER_SIGNER_WRONG", f"only order signer {listing.signer} can unpublish an order")
-    queries.unpublish(db, [order_hash])
-    return [order_hash]
-
-
-def _unpublish_many(db: Any, kind: str, caller: Address, resource: Address, last: bool) -> list[OrderHash]:
-    hashes = queries.latest_of(db, kind, caller, resource)
-    if not hashes:
-        field = queries.resource_name(kind)
-        raise IexecError("ORDER_NOT_PUBLISHED", f"no open {kind} published by signer {caller} for {field} {resource}")
-    if last:
-        hashes = hashes[:1]
-    queries.unpublish(db, hashes)
+def _unpublish(db: Any, kind: str, caller: Address, wanted: Withdrawal, now: int) -> list[OrderHash]:
+    if wanted.order_hash is not None:
+        listing = queries.listing(db, kind, wanted.order_hash)
+        if listing is None or listing.status not in LIVE:
+            raise refusal("not published", kind=kind, order_hash=wanted.order_hash)
+        if listing.signer != caller:
+            raise refusal("withdrawer", signer=listing.signer)
+        hashes = [wanted.order_hash]
+    else:
+        assert wanted.resource is not None, "a withdrawal names one of the two"
+        hashes = queries.withdrawable(db, kind, caller, wanted.resource)
+        if not hashes:
+            field = resource_name(kind)
+            raise refusal("none published", kind=kind, signer=caller, field=field, resource=wanted.resource)
+        if wanted.target == "unpublish_last":
+            hashes = hashes[:1]
+    queries.unpublish(db, kind, hashes, now)
     return hashes
-
-
-def _read_order(kind: str, body: Mapping[str, Any]) -> Order:
-    if "order" not in body:
-        raise IexecError("BAD_ORDER", "order is a required field")
-    fields = body["order"]
-    if not isinstance(fields, dict):
-        raise IexecError("BAD_ORDER", "order must be an object")
-    known = ORDER_KINDS[kind].__struct_fields__
-    for name in known:
-        if name not in fields:
-            raise IexecError("BAD_ORDER", f"order.{name} is a required field")
-    return decode_order(kind, {name: fields[name] for name in known})
-
-
-def _text(body: Mapping[str, Any], name: str) -> str:
-    if name not in body:
-        raise IexecError("BAD_REQUEST", f"{name} is a required field")
-    if not isinstance(body[name], str):
-        raise IexecError("BAD_REQUEST", f"{name} must be a string")
-    return str(body[name])

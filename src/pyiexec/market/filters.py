@@ -1,18 +1,19 @@
 """What a client asks the book for: query parameters, read strictly, as one `Filter`.
 
-Messages are those clients of the network already know.
+Parameters that are not known are left alone.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 
-from pyiexec.market.listing import MAX_SAFE_INTEGER
-from pyiexec.protocol.errors import IexecError
-from pyiexec.protocol.primitives import NULL_ADDRESS, Address, Bytes32, bytes32, checksum, is_address
+from pyiexec.market.listing import MAX_SAFE_INTEGER, resource_name
+from pyiexec.market.messages import refusal, shown
+from pyiexec.market.reading import read_address, read_bytes32, read_integer
+from pyiexec.protocol.primitives import NULL_ADDRESS, Address, Bytes32, checksum, is_address
 from pyiexec.protocol.tags import TEE, TEE_FRAMEWORK_MASK
 
 ANY = "any"
@@ -21,7 +22,17 @@ PAGE_SIZE, MIN_PAGE_SIZE, MAX_PAGE_SIZE = 20, 10, 1000
 #: not count against a largest tag.
 LENIENT_TAG_BITS = TEE | TEE_FRAMEWORK_MASK
 
-_INTEGER = re.compile(r"-?[0-9]{1,16}", re.ASCII)
+
+class Window(NamedTuple):
+    """Which part of an answer is wanted.
+
+    Attributes:
+        offset: entries to skip.
+        limit: entries on a page.
+    """
+
+    offset: int = 0
+    limit: int = PAGE_SIZE
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,8 +49,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
         min_trust: an offer must reach it.
         max_trust: a request must not ask for more.
         bulk_only: only dataset orders that one task may use any number of.
-        offset: listings to skip.
-        limit: listings on a page.
+        max_price: an offer must not cost more, nRLC; None for any.
     """
 
     kind: str
@@ -53,8 +63,21 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     min_trust: int = 0
     max_trust: int | None = None
     bulk_only: bool = False
-    offset: int = 0
-    limit: int = PAGE_SIZE
+    max_price: int | None = None
+
+
+class DealFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which deals are wanted: values of columns by their names, and the category."""
+
+    equal: dict[str, Address | Bytes32] = {}
+    category: int | None = None
+
+
+class CategoryFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which categories are wanted, by their unit of time in seconds, both bounds included."""
+
+    min_time: int | None = None
+    max_time: int | None = None
 
 
 #: By kind: parties that are what the order is about, and parties it may be restricted to.
@@ -72,10 +95,27 @@ _RESTRICTIONS = {
 }
 #: Offers of these kinds are asked for by resource or owner: nobody wants the whole list.
 _NAMED_ONLY = {"apporder": "app", "datasetorder": "dataset"}
+#: Query parameters of deals, and the columns they are compared with.
+_DEAL_ADDRESSES = {
+    "requester": "requester",
+    "beneficiary": "beneficiary",
+    "app": "app",
+    "dataset": "dataset",
+    "workerpool": "workerpool",
+    "appOwner": "app_owner",
+    "datasetOwner": "dataset_owner",
+    "workerpoolOwner": "workerpool_owner",
+}
+_DEAL_HASHES = {
+    "apporderHash": "apporder_hash",
+    "datasetorderHash": "datasetorder_hash",
+    "workerpoolorderHash": "workerpoolorder_hash",
+    "requestorderHash": "requestorder_hash",
+}
 
 
 def read_filter(kind: str, query: Mapping[str, str]) -> Filter:
-    """The filter in the query parameters of a list of `kind`; parameters it does not know are left alone.
+    """The filter in the query parameters of a list of `kind`.
 
     Raises:
         IexecError: ``BAD_REQUEST`` naming the parameter.
@@ -90,12 +130,11 @@ def read_filter(kind: str, query: Mapping[str, str]) -> Filter:
         choice = _restriction(query, name)
         if choice is not None:
             allowed[name] = choice
-    resource = kind.removesuffix("order")
-    signer = read_address(query, f"{resource}Owner") if kind != "requestorder" else None
-    if kind in _NAMED_ONLY and resource not in query and signer is None:
-        raise _bad(f"{resource} or {resource}Owner is required")
+    owner = f"{resource_name(kind)}Owner"
+    signer = read_address(query[owner], owner) if kind != "requestorder" and owner in query else None
+    if kind in _NAMED_ONLY and _NAMED_ONLY[kind] not in query and signer is None:
+        raise refusal("named", path=_NAMED_ONLY[kind])
     timed = kind in {"workerpoolorder", "requestorder"}
-    offset, limit = _page(query)
     return Filter(
         kind=kind,
         equal=equal,
@@ -108,9 +147,46 @@ def read_filter(kind: str, query: Mapping[str, str]) -> Filter:
         min_trust=(_integer(query, "minTrust") or 0) if kind == "workerpoolorder" else 0,
         max_trust=_integer(query, "maxTrust") if kind == "requestorder" else None,
         bulk_only=_boolean(query, "bulkOnly") if kind == "datasetorder" else False,
-        offset=offset,
-        limit=limit,
     )
+
+
+def read_deal_filter(query: Mapping[str, str]) -> DealFilter:
+    """The filter in the query parameters of a list of deals.
+
+    Raises:
+        IexecError: ``BAD_REQUEST`` naming the parameter.
+    """
+    equal: dict[str, Address | Bytes32] = {
+        column: read_address(query[name], name) for name, column in _DEAL_ADDRESSES.items() if name in query
+    }
+    equal |= {column: read_bytes32(query[name], name) for name, column in _DEAL_HASHES.items() if name in query}
+    return DealFilter(equal=equal, category=_integer(query, "category"))
+
+
+def read_category_filter(query: Mapping[str, str]) -> CategoryFilter:
+    """The filter in the query parameters of a list of categories.
+
+    Raises:
+        IexecError: ``BAD_REQUEST`` naming the parameter.
+    """
+    return CategoryFilter(
+        min_time=_integer(query, "minWorkClockTimeRef"), max_time=_integer(query, "maxWorkClockTimeRef")
+    )
+
+
+def read_window(query: Mapping[str, str]) -> Window:
+    """The page wanted. `page`, despite its name, is the number of entries to skip.
+
+    Raises:
+        IexecError: ``BAD_REQUEST`` naming the parameter.
+    """
+    size = _integer(query, "pageSize", low=MIN_PAGE_SIZE, high=MAX_PAGE_SIZE)
+    index = _integer(query, "pageIndex", high=MAX_SAFE_INTEGER // MAX_PAGE_SIZE)
+    skipped = _integer(query, "page")
+    if size is None and index is None:
+        return Window(skipped or 0)
+    size = size or PAGE_SIZE
+    return Window((index or 0) * size, size)
 
 
 def read_chain(query: Mapping[str, str], served: int) -> str:
@@ -120,36 +196,11 @@ def read_chain(query: Mapping[str, str], served: int) -> str:
         IexecError: ``BAD_REQUEST``.
     """
     if "chainId" not in query:
-        raise _bad("chainId is a required field")
+        raise refusal("required", path="chainId")
     text = query["chainId"]
-    if not _INTEGER.fullmatch(text) or int(text) != served:
-        raise _bad(f"chainId {text[:40]} is not supported")
+    if text != str(served):
+        raise refusal("chain", value=text[:40])
     return text
-
-
-def read_address(query: Mapping[str, str], name: str) -> Address | None:
-    """An address among the parameters, in any case; None when absent.
-
-    Raises:
-        IexecError: ``BAD_REQUEST``.
-    """
-    if name not in query:
-        return None
-    if not is_address(query[name]):
-        raise _bad(f"{name} is not a valid ethereum address")
-    return checksum(query[name].lower())
-
-
-def read_bytes32(text: str, name: str) -> Bytes32:
-    """A 32-byte value in any case.
-
-    Raises:
-        IexecError: ``BAD_REQUEST``.
-    """
-    try:
-        return bytes32(text)
-    except IexecError:
-        raise _bad(f"{name} must be a bytes32 hexstring") from None
 
 
 def _address_or_any(query: Mapping[str, str], name: str) -> str | None:
@@ -157,7 +208,7 @@ def _address_or_any(query: Mapping[str, str], name: str) -> str | None:
     if text is None or text == ANY:
         return text
     if not is_address(text):
-        raise _bad(f'{name} is neither "any" nor a valid ethereum address')
+        raise refusal("address or any", path=name)
     return checksum(text.lower())
 
 
@@ -179,36 +230,9 @@ def _tag(query: Mapping[str, str], name: str) -> int | None:
 def _boolean(query: Mapping[str, str], name: str) -> bool:
     text = query.get(name, "false")
     if text not in ("true", "false"):
-        raise _bad(f'{name} must be a `boolean` type, but the final value was: `"{text[:40]}"`.')
+        raise refusal("boolean", path=name, value=shown(text))
     return text == "true"
 
 
-def _integer(
-    query: Mapping[str, str], name: str, *, low: int = 0, high: int = MAX_SAFE_INTEGER, default: int | None = None
-) -> int | None:
-    if name not in query:
-        return default
-    text = query[name].strip()
-    if not _INTEGER.fullmatch(text):
-        raise _bad(f"{name} must be an integer from {low} to {high}")
-    value = int(text)
-    if value < low:
-        raise _bad(f"{name} must be greater than or equal to {low}")
-    if value > high:
-        raise _bad(f"{name} must be less than or equal to {high}")
-    return value
-
-
-def _page(query: Mapping[str, str]) -> tuple[int, int]:
-    """Listings to skip and to return. `page`, despite its name, is the number to skip."""
-    size = _integer(query, "pageSize", low=MIN_PAGE_SIZE, high=MAX_PAGE_SIZE)
-    index = _integer(query, "pageIndex", high=MAX_SAFE_INTEGER // MAX_PAGE_SIZE)
-    skipped = _integer(query, "page")
-    if size is None and index is None:
-        return skipped or 0, PAGE_SIZE
-    size = size or PAGE_SIZE
-    return (index or 0) * size, size
-
-
-def _bad(message: str) -> IexecError:
-    return IexecError("BAD_REQUEST", message)
+def _integer(query: Mapping[str, str], name: str, *, low: int = 0, high: int = MAX_SAFE_INTEGER) -> int | None:
+    return read_integer(query[name], name, low=low, high=high) if name in query else None

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from pyiexec.protocol.money import scheduler_stake
 from pyiexec.protocol.orders import AppOrder, DatasetOrder, Order, RequestOrder, WorkerpoolOrder, kind_of, order_to_json
 from pyiexec.protocol.primitives import Address, OrderHash
 
@@ -21,13 +22,29 @@ class Status(StrEnum):
     """Where an order is in its life.
 
     ``OPEN`` can be matched. ``FILLED`` (its whole volume was matched) and ``CANCELED`` (closed on chain) are final
-    unless the chain itself goes back. ``DEAD`` could not be matched any more; its signer may publish it again.
+    unless the chain itself goes back. ``SUSPENDED`` cannot be matched for the reason given, and is open again by itself
+    once the reason is gone. ``UNPUBLISHED`` was withdrawn by its signer: nobody sees it, but it may come back.
     """
 
     OPEN = "open"
     FILLED = "filled"
     CANCELED = "canceled"
-    DEAD = "dead"
+    SUSPENDED = "suspended"
+    UNPUBLISHED = "unpublished"
+
+
+#: In the book: open, or going to be once what is missing is back.
+LIVE = (Status.OPEN, Status.SUSPENDED)
+
+
+class Reason(StrEnum):
+    """Why an order is suspended."""
+
+    OWNER_CHANGED = "owner_changed"
+    SIGNATURE_MISSING = "signature_missing"
+    NO_APPORDER = "no_matching_apporder"
+    NO_DATASETORDER = "no_matching_datasetorder"
+    STAKE = "insufficient_stake"
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +53,10 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         signer: who published it: the owner of what is sold, or the requester.
         remaining: tasks that can still be matched.
+        fillable: of these, tasks that the signer's stake suffices for, after what its better orders need.
         published_at: milliseconds since the Unix epoch.
+        reason: why it is suspended.
+        since: milliseconds since the Unix epoch, from when on it is suspended.
     """
 
     order_hash: OrderHash
@@ -44,8 +64,11 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     order: Order
     signer: Address
     remaining: int
+    fillable: int
     status: Status
     published_at: int
+    reason: Reason | None = None
+    since: int | None = None
 
     @property
     def kind(self) -> str:
@@ -62,6 +85,15 @@ def ranking_price(order: Order) -> int:
     return order.workerpoolprice if isinstance(order, WorkerpoolOrder) else order.workerpoolmaxprice
 
 
+def task_stake(order: Order) -> int:
+    """What a task of the order takes of its signer's stake, nRLC: the pool's lock, or all that a requester pays."""
+    if isinstance(order, WorkerpoolOrder):
+        return scheduler_stake(order.workerpoolprice)
+    if isinstance(order, RequestOrder):
+        return order.appmaxprice + order.datasetmaxprice + order.workerpoolmaxprice
+    return 0
+
+
 def parties(order: Order) -> dict[str, Address]:
     """The four parties of a deal as this order has them: what it sells or buys, and whom it is restricted to."""
     if isinstance(order, RequestOrder):
@@ -76,6 +108,11 @@ def parties(order: Order) -> dict[str, Address]:
     return {name: values[name] if name in values else values[f"{name}restrict"] for name in names}
 
 
+def resource_name(kind: str) -> str:
+    """The party an order of a kind belongs to: what it sells, or the requester."""
+    return "requester" if kind == "requestorder" else kind.removesuffix("order")
+
+
 def is_bulk(order: Order) -> bool:
     """Whether one task may use any number of datasets sold like this: free, and of boundless volume."""
     return isinstance(order, DatasetOrder) and order.datasetprice == 0 and order.volume >= BULK_VOLUME
@@ -88,16 +125,19 @@ def timestamp(milliseconds: int) -> str:
 
 
 def listing_to_json(listing: Listing) -> dict[str, Any]:
-    """The listing as clients read it; amounts are JSON numbers."""
+    """The listing as clients read it; amounts are JSON numbers, and a suspended order is ``dead`` to them."""
     item: dict[str, Any] = {
         "orderHash": listing.order_hash,
         "order": order_to_json(listing.order),
         "chainId": listing.chain_id,
         "remaining": listing.remaining,
-        "status": listing.status.value,
+        "fillable": listing.fillable,
+        "status": "dead" if listing.status is Status.SUSPENDED else listing.status.value,
         "signer": listing.signer,
         "publicationTimestamp": timestamp(listing.published_at),
     }
     if isinstance(listing.order, DatasetOrder):
         item["bulk"] = is_bulk(listing.order)
+    if listing.reason is not None and listing.since is not None:
+        item |= {"reason": listing.reason.value, "since": timestamp(listing.since)}
     return item

@@ -1,38 +1,42 @@
-"""All SQL of the order book. Each function runs inside the transaction of the connection it is given."""
+"""SQL of lists, publication, withdrawal and logins. Each function runs inside the transaction it is given."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
-from pyiexec.market.filters import LENIENT_TAG_BITS, Filter
-from pyiexec.market.listing import BULK_VOLUME, Listing, Status, parties, ranking_price
-from pyiexec.market.rules import Book, serving, standing
-from pyiexec.market.tables import CHALLENGES, CLOSURES, DEALS, ORDERS, TAG_WORDS
-from pyiexec.protocol.orders import ORDER_KINDS, Order, RequestOrder, WorkerpoolOrder, kind_of
-from pyiexec.protocol.primitives import Address, Bytes32, OrderHash
-
-_WORD_BITS = 64
-_WORD_MASK = (1 << _WORD_BITS) - 1
-_DEAL_COLUMNS = {
-    "apporder": DEALS.c.apporder_hash,
-    "datasetorder": DEALS.c.datasetorder_hash,
-    "workerpoolorder": DEALS.c.workerpoolorder_hash,
-    "requestorder": DEALS.c.requestorder_hash,
-}
-_LISTING_COLUMNS = (
-    ORDERS.c.order_hash,
-    ORDERS.c.chain_id,
-    ORDERS.c.kind,
-    ORDERS.c.document,
-    ORDERS.c.signer,
-    ORDERS.c.remaining,
-    ORDERS.c.status,
-    ORDERS.c.published_at,
+from pyiexec.chain.follower.cursor import cursors
+from pyiexec.market import chain_state, deals, events
+from pyiexec.market.chain_state import OWNER, PRESIGNER, STAKE
+from pyiexec.market.changes import Changes
+from pyiexec.market.filters import DealFilter, Filter, Window
+from pyiexec.market.listing import (
+    LIVE,
+    Listing,
+    Reason,
+    Status,
+    listing_to_json,
+    parties,
+    resource_name,
+    task_stake,
 )
+from pyiexec.market.review import event_item, review
+from pyiexec.market.rows import LISTING_COLUMNS, bump, read_listing, row_of
+from pyiexec.market.rules import Book, Facts, serving
+from pyiexec.market.sql_filters import clauses
+from pyiexec.market.tables import CHALLENGES, ORDERS, REVISIONS
+from pyiexec.protocol.orders import Order, RequestOrder, kind_of
+from pyiexec.protocol.primitives import NULL_ADDRESS, Address, Bytes32, OrderHash
+from pyiexec.protocol.tags import TEE
+
+#: Under which the place reached on the chain is kept.
+CURSOR = "market"
+#: Answers to "how many" that are remembered.
+_COUNTED = 4096
 
 
 class Page(NamedTuple):
@@ -42,87 +46,220 @@ class Page(NamedTuple):
     total: int
 
 
-class Matched(NamedTuple):
-    """A deal the chain made, by the hashes of its orders."""
+class Counts:
+    """How many entries filters let through, remembered for as long as nothing of the kind changes.
 
-    deal_id: str
-    apporder_hash: str
-    datasetorder_hash: str
-    workerpoolorder_hash: str
-    requestorder_hash: str
-    volume: int
-    block_number: int
-    transaction_hash: str
+    Counting means visiting every entry that is counted, so it is done once between two changes. The entries themselves
+    are always read.
+    """
 
+    def __init__(self) -> None:
+        self._known: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
 
-class Closed(NamedTuple):
-    """An order its owner closed on chain."""
-
-    order_hash: str
-    block_number: int
-    transaction_hash: str
+    def get(self, connection: sa.Connection, name: str, wanted: Any, count: Callable[[], int]) -> int:
+        """The number for a filter over the entries called `name`, counted by `count` if need be."""
+        key = msgspec.json.encode((name, wanted))
+        query = sa.select(REVISIONS.c.number).where(REVISIONS.c.name == name)
+        revision = connection.execute(query).scalar_one_or_none() or 0
+        known = self._known.get(key)
+        if known is not None and known[0] == revision:
+            return known[1]
+        found = count()
+        # Several threads read: whichever is last is right for its revision.
+        self._known[key] = (revision, found)
+        while len(self._known) > _COUNTED:
+            self._known.popitem(last=False)
+        return found
 
 
 # --- reading ------------------------------------------------------------------------------------------------------
 
 
 def listing(connection: sa.Connection, kind: str, order_hash: Bytes32) -> Listing | None:
-    """The order of a kind by its hash, whatever its status."""
-    query = sa.select(*_LISTING_COLUMNS).where(ORDERS.c.order_hash == order_hash, ORDERS.c.kind == kind)
-    row = connection.execute(query).one_or_none()
-    return None if row is None else _listing(row)
-
-
-def page(connection: sa.Connection, wanted: Filter) -> Page:
-    """Open orders that a filter lets through: offers cheapest first, requests best payer first; then the oldest."""
-    clauses = _clauses(wanted)
-    price = ORDERS.c.price.desc() if wanted.kind == "requestorder" else ORDERS.c.price
-    query = (
-        sa.select(*_LISTING_COLUMNS)
-        .where(*clauses)
-        .order_by(price, ORDERS.c.published_at, ORDERS.c.order_hash)
-        .limit(wanted.limit)
-        .offset(wanted.offset)
+    """The order of a kind by its hash, unless its signer took it back."""
+    query = sa.select(*LISTING_COLUMNS).where(
+        ORDERS.c.order_hash == order_hash, ORDERS.c.kind == kind, ORDERS.c.status != Status.UNPUBLISHED
     )
-    count = connection.execute(sa.select(sa.func.count()).select_from(ORDERS).where(*clauses)).scalar_one()
-    return Page([_listing(row) for row in connection.execute(query)], count)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else read_listing(row)
+
+
+def page(connection: sa.Connection, wanted: Filter, window: Window, counts: Counts) -> Page:
+    """Open orders that a filter lets through: offers cheapest first, requests best payer first; then the oldest."""
+    which = clauses(wanted)
+    query = (
+        sa.select(*LISTING_COLUMNS)
+        .where(*which)
+        .order_by(ORDERS.c.rank, ORDERS.c.published_at, ORDERS.c.order_hash)
+        .limit(window.limit)
+        .offset(window.offset)
+    )
+
+    def count() -> int:
+        return int(connection.execute(sa.select(sa.func.count()).select_from(ORDERS).where(*which)).scalar_one())
+
+    total = counts.get(connection, wanted.kind, wanted, count)
+    return Page([read_listing(row) for row in connection.execute(query)], total)
+
+
+def page_of_deals(
+    connection: sa.Connection, wanted: DealFilter, window: Window, counts: Counts
+) -> tuple[list[msgspec.Raw], int]:
+    """Deals that a filter lets through, newest first, and how many there are in all."""
+    total = counts.get(connection, "deal", wanted, lambda: deals.count_deals(connection, wanted))
+    return deals.page_of_deals(connection, wanted, window), total
 
 
 def best_price(connection: sa.Connection, wanted: Filter) -> int | None:
     """Lowest price, nRLC, among the open offers a filter lets through."""
-    lowest: int | None = connection.execute(
-        sa.select(sa.func.min(ORDERS.c.price)).where(*_clauses(wanted))
-    ).scalar_one()
+    lowest: int | None = connection.execute(sa.select(sa.func.min(ORDERS.c.price)).where(*clauses(wanted))).scalar_one()
     return lowest
+
+
+def statuses(connection: sa.Connection) -> dict[str, dict[str, int]]:
+    """How many orders of each kind are in each status."""
+    query = sa.select(ORDERS.c.kind, ORDERS.c.status, sa.func.count().label("number"))
+    found: dict[str, dict[str, int]] = {}
+    for row in connection.execute(query.group_by(ORDERS.c.kind, ORDERS.c.status)):
+        found.setdefault(row.kind, {})[row.status] = row.number
+    return found
+
+
+def cursor_block(connection: sa.Connection) -> int:
+    """Number of the last block whose events are in the book; -1 before the first."""
+    number = connection.execute(sa.select(cursors.c.number).where(cursors.c.name == CURSOR)).scalar_one_or_none()
+    return -1 if number is None else int(number)
+
+
+def status_of(connection: sa.Connection, order_hash: OrderHash) -> Status | None:
+    """Status of an order of any kind; None when it was never here."""
+    query = sa.select(ORDERS.c.status).where(ORDERS.c.order_hash == order_hash)
+    found = connection.execute(query).scalar_one_or_none()
+    return None if found is None else Status(found)
 
 
 def book_around(connection: sa.Connection, order: Order, order_hash: OrderHash, signer: Address) -> Book:
     """What the book holds that bears on the publication of an order."""
     kind = kind_of(order)
-    status = connection.execute(
-        sa.select(ORDERS.c.status).where(ORDERS.c.order_hash == order_hash)
-    ).scalar_one_or_none()
-    open_orders = connection.execute(
+    live_orders = connection.execute(
         sa.select(sa.func.count())
         .select_from(ORDERS)
-        .where(ORDERS.c.signer == signer, ORDERS.c.kind == kind, ORDERS.c.status == Status.OPEN)
+        .where(ORDERS.c.signer == signer, ORDERS.c.kind == kind, ORDERS.c.status.in_(LIVE))
     ).scalar_one()
     prices: dict[str, int | None] = {}
     if isinstance(order, RequestOrder):
-        prices = {
-            "app_price": best_price(connection, serving(order, "apporder")),
-            "dataset_price": best_price(connection, serving(order, "datasetorder")),
-        }
-    return Book(published=status not in (None, Status.DEAD), open_orders=open_orders, **prices)
+        tee = bool(int(order.tag, 16) & TEE)
+        prices["app_price"] = best_price(connection, serving("apporder", parties(order), tee=tee))
+        if order.dataset != NULL_ADDRESS:
+            prices["dataset_price"] = best_price(connection, serving("datasetorder", parties(order), tee=tee))
+    return Book(status=status_of(connection, order_hash), live_orders=live_orders, **prices)
 
 
-def latest_of(connection: sa.Connection, kind: str, signer: Address, resource: Address) -> list[OrderHash]:
-    """Open orders that a signer published for a resource, newest first."""
+# --- publishing ---------------------------------------------------------------------------------------------------
+
+
+def is_outdated(connection: sa.Connection, order: Order, order_hash: OrderHash, facts: Facts) -> bool:
+    """Whether events that nobody kept may have overtaken what was read of the chain, so that it must be read anew."""
+    if facts.block >= cursor_block(connection):
+        return False
+    return any(
+        chain_state.copied(connection, copy, subject) is None for copy, subject, _ in _copies(order_hash, order, facts)
+    )
+
+
+def update(connection: sa.Connection, order: Order, order_hash: OrderHash, facts: Facts) -> Facts:
+    """The facts with whatever events have told since they were read."""
+    newer = {}
+    for copy, subject, _ in _copies(order_hash, order, facts):
+        known = chain_state.copied(connection, copy, subject)
+        if known is not None and known.as_of > facts.block:
+            newer[copy.value] = known.value
+    return msgspec.structs.replace(
+        facts,
+        owner=newer.get("owner", facts.owner),
+        stake=newer.get("amount", facts.stake),
+        consumed=max(facts.consumed, chain_state.consumed_of(connection, order_hash)),
+    )
+
+
+def publish(connection: sa.Connection, new: Listing, facts: Facts) -> Listing:
+    """List an order that passed the checks, and answer with where it stands.
+
+    One that was suspended keeps its place in time; one that was withdrawn begins anew.
+
+    Args:
+        connection: transaction.
+        new: the order; where it stands is found out here.
+        facts: what was read of the chain: events about some of it may not have arrived yet.
+    """
+    changes = Changes()
+    for copy, subject, value in _copies(new.order_hash, new.order, facts):
+        known = chain_state.copied(connection, copy, subject)
+        # What was read before the newest event about the subject is not news.
+        if known is not None and known.as_of > facts.block:
+            continue
+        if chain_state.save_copy(connection, copy, subject, value, facts.block) and known is not None:
+            chain_state.note(copy, subject, None, changes)
+    known_consumed = chain_state.consumed_of(connection, new.order_hash)
+    row = row_of(new) | {"presigned": facts.by_transaction}
+    if facts.consumed > known_consumed:
+        row |= {"ahead_consumed": facts.consumed, "ahead_block": facts.block}
+    before = connection.execute(
+        sa.select(ORDERS.c.status, ORDERS.c.published_at, ORDERS.c.since).where(ORDERS.c.order_hash == new.order_hash)
+    ).one_or_none()
+    alone = before is None and not changes.signers and not changes.assets and _is_alone(connection, new)
+    if before is not None:
+        if before.status == Status.SUSPENDED:
+            row |= {"published_at": before.published_at, "since": before.since}
+        connection.execute(sa.delete(ORDERS).where(ORDERS.c.order_hash == new.order_hash))
+    if alone:
+        # Nothing else depends on it, and it on nothing but the checks it passed.
+        connection.execute(sa.insert(ORDERS).values(row))
+        bump(connection, new.kind)
+        events.record(
+            connection, room="orders", event=f"{new.kind}_published", payload=event_item(listing_to_json(new))
+        )
+        return new
+    connection.execute(sa.insert(ORDERS).values(row | {"status": Status.SUSPENDED, "reason": None, "fillable": -1}))
+    changes.orders[new.order_hash] = None
+    review(connection, changes, new.published_at)
+    query = sa.select(*LISTING_COLUMNS).where(ORDERS.c.order_hash == new.order_hash)
+    return read_listing(connection.execute(query).one())
+
+
+def _is_alone(connection: sa.Connection, new: Listing) -> bool:
+    """Whether no other order stands otherwise because of this one."""
+    query = sa.select(ORDERS.c.order_hash).where(ORDERS.c.status.in_(LIVE)).limit(1)
+    if task_stake(new.order):
+        query = query.where(ORDERS.c.signer == new.signer, ORDERS.c.kind.in_(("workerpoolorder", "requestorder")))
+    elif new.kind in ("apporder", "datasetorder"):
+        name = resource_name(new.kind)
+        missing = Reason.NO_APPORDER if new.kind == "apporder" else Reason.NO_DATASETORDER
+        resource = parties(new.order)[name]
+        query = query.where(ORDERS.c.kind == "requestorder", ORDERS.c[name] == resource, ORDERS.c.reason == missing)
+    else:
+        return True
+    return connection.execute(query).first() is None
+
+
+def _copies(order_hash: OrderHash, order: Order, facts: Facts) -> Iterable[tuple[chain_state.Copy, str, Any]]:
+    """What was read for a publication, as it is kept."""
+    kind = kind_of(order)
+    if kind != "requestorder":
+        yield OWNER, parties(order)[resource_name(kind)], facts.owner
+    if facts.stake is not None:
+        yield STAKE, facts.caller, facts.stake
+    if facts.by_transaction:
+        yield PRESIGNER, order_hash, facts.caller
+
+
+def withdrawable(connection: sa.Connection, kind: str, signer: Address, resource: Address) -> list[OrderHash]:
+    """Orders in the book that a signer published for a resource, newest first."""
     query = (
         sa.select(ORDERS.c.order_hash)
         .where(
             ORDERS.c.kind == kind,
-            ORDERS.c.status == Status.OPEN,
+            ORDERS.c.status.in_(LIVE),
             ORDERS.c.signer == signer,
             ORDERS.c[resource_name(kind)] == resource,
         )
@@ -131,100 +268,34 @@ def latest_of(connection: sa.Connection, kind: str, signer: Address, resource: A
     return list(connection.execute(query).scalars())
 
 
-def resource_name(kind: str) -> str:
-    """The party an order of a kind belongs to: what it sells, or the requester."""
-    return "requester" if kind == "requestorder" else kind.removesuffix("order")
-
-
-# --- publishing ---------------------------------------------------------------------------------------------------
-
-
-def publish(connection: sa.Connection, new: Listing, consumed: int) -> Listing:
-    """List an order, as what the chain left of it; a dead order is revived with its place in time.
+def unpublish(connection: sa.Connection, kind: str, order_hashes: Sequence[OrderHash], now: int) -> None:
+    """Take orders out of the book; on chain they stay valid until closed there.
 
     Args:
         connection: transaction.
-        new: the order, as it was checked.
-        consumed: tasks used up on chain, as read from there: events about some of them may not have arrived yet.
+        kind: of all of them.
+        order_hashes: orders in the book.
+        now: milliseconds since the Unix epoch.
     """
-    known = _consumed(connection, new.kind, new.order_hash)
-    closed = _is_closed(connection, new.order_hash)
-    after = standing(new.status, new.order.volume, max(known, consumed), closed)
-    before = connection.execute(
-        sa.select(ORDERS.c.published_at).where(ORDERS.c.order_hash == new.order_hash)
-    ).scalar_one_or_none()
-    published_at = new.published_at if before is None else before
-    listed = msgspec.structs.replace(new, status=after.status, remaining=after.remaining, published_at=published_at)
-    connection.execute(sa.delete(ORDERS).where(ORDERS.c.order_hash == new.order_hash))
-    connection.execute(sa.insert(ORDERS).values(**_row(listed), consumed=known))
-    return listed
-
-
-def unpublish(connection: sa.Connection, order_hashes: Sequence[OrderHash]) -> None:
-    """Take orders out of the book; on chain they stay valid until closed there."""
-    connection.execute(sa.delete(ORDERS).where(ORDERS.c.order_hash.in_(order_hashes)))
-
-
-# --- what the chain did -------------------------------------------------------------------------------------------
-
-
-def apply_matched(connection: sa.Connection, deal: Matched) -> None:
-    """Take the tasks of a deal off its orders; a deal applied before changes nothing."""
-    exists = connection.execute(sa.select(DEALS.c.deal_id).where(DEALS.c.deal_id == deal.deal_id)).first()
-    if exists is None:
-        connection.execute(sa.insert(DEALS).values(**deal._asdict()))
-        _consume(connection, deal, deal.volume)
-
-
-def apply_closed(connection: sa.Connection, closed: Closed) -> None:
-    """Cancel an order; one closed before stays so."""
-    connection.execute(sa.delete(CLOSURES).where(CLOSURES.c.order_hash == closed.order_hash))
-    connection.execute(sa.insert(CLOSURES).values(**closed._asdict()))
-    _settle(connection, closed.order_hash, 0)
-
-
-def rewind(connection: sa.Connection, block: int) -> None:
-    """Forget what happened above a block: the chain took it back. Orders get their tasks back, closed ones reopen."""
-    dropped = connection.execute(sa.select(*DEALS.c).where(DEALS.c.block_number > block)).all()
-    reopened = (
-        connection.execute(sa.select(CLOSURES.c.order_hash).where(CLOSURES.c.block_number > block)).scalars().all()
+    changes = Changes()
+    for order_hash in order_hashes:
+        query = sa.select(*ORDERS.c).where(ORDERS.c.order_hash == order_hash)
+        row = connection.execute(query).one()
+        if row.status == Status.OPEN:
+            events.record(
+                connection, room="orders", event=f"{kind}_unpublished", payload=order_hash, reason="withdrawn"
+            )
+        if kind in ("apporder", "datasetorder"):
+            changes.left[kind, getattr(row, resource_name(kind))] = None
+        elif row.task_stake:
+            changes.signers[row.signer] = None
+    connection.execute(
+        sa.update(ORDERS)
+        .where(ORDERS.c.order_hash.in_(order_hashes))
+        .values(status=Status.UNPUBLISHED, reason=None, since=None, ahead_consumed=None, ahead_block=None)
     )
-    connection.execute(sa.delete(DEALS).where(DEALS.c.block_number > block))
-    connection.execute(sa.delete(CLOSURES).where(CLOSURES.c.block_number > block))
-    for row in dropped:
-        _consume(connection, Matched(*row), -row.volume)
-    for order_hash in reopened:
-        _settle(connection, order_hash, 0)
-
-
-def _consume(connection: sa.Connection, deal: Matched, volume: int) -> None:
-    hashes = (deal.apporder_hash, deal.datasetorder_hash, deal.workerpoolorder_hash, deal.requestorder_hash)
-    for order_hash in hashes:
-        _settle(connection, order_hash, volume)
-
-
-def _settle(connection: sa.Connection, order_hash: str, volume: int) -> None:
-    """Bring a listed order in line with its facts after `volume` more tasks of it were matched (or fewer)."""
-    query = sa.select(ORDERS.c.status, ORDERS.c.volume, ORDERS.c.consumed, ORDERS.c.remaining)
-    row = connection.execute(query.where(ORDERS.c.order_hash == order_hash)).one_or_none()
-    if row is None:
-        return
-    consumed = row.consumed + volume
-    after = standing(Status(row.status), row.volume, consumed, _is_closed(connection, order_hash))
-    # Read from the chain at publication, what remains may be ahead of the events: they never raise it.
-    remaining = min(row.remaining, after.remaining) if volume > 0 else after.remaining
-    values = {"consumed": consumed, "status": after.status, "remaining": remaining}
-    connection.execute(sa.update(ORDERS).where(ORDERS.c.order_hash == order_hash).values(**values))
-
-
-def _consumed(connection: sa.Connection, kind: str, order_hash: OrderHash) -> int:
-    total = sa.func.coalesce(sa.func.sum(DEALS.c.volume), 0)
-    return int(connection.execute(sa.select(total).where(_DEAL_COLUMNS[kind] == order_hash)).scalar_one())
-
-
-def _is_closed(connection: sa.Connection, order_hash: str) -> bool:
-    query = sa.select(CLOSURES.c.order_hash).where(CLOSURES.c.order_hash == order_hash)
-    return connection.execute(query).first() is not None
+    bump(connection, kind)
+    review(connection, changes, now)
 
 
 # --- login challenges ---------------------------------------------------------------------------------------------
@@ -249,75 +320,3 @@ def burn_challenge(connection: sa.Connection, digest: Bytes32, address: Address,
 
 def _answerable(digest: Bytes32, address: Address, now: float) -> tuple[sa.ColumnElement[bool], ...]:
     return CHALLENGES.c.digest == digest, CHALLENGES.c.address == address, CHALLENGES.c.expires_at > now
-
-
-# --- rows ---------------------------------------------------------------------------------------------------------
-
-
-def _clauses(wanted: Filter) -> list[sa.ColumnElement[bool]]:
-    """The SQL of `rules.wanted`."""
-    columns = ORDERS.c
-    clauses = [columns.kind == wanted.kind, columns.status == Status.OPEN]
-    clauses += [columns[name] == address for name, address in wanted.equal.items()]
-    clauses += [columns[name].in_(addresses) for name, addresses in wanted.allowed.items()]
-    if wanted.signer is not None:
-        clauses.append(columns.signer == wanted.signer)
-    for name, word in zip(TAG_WORDS, _words(wanted.min_tag), strict=True):
-        if word:
-            clauses.append(columns[name].bitwise_and(word) == word)
-    if wanted.max_tag is not None:
-        forbidden = ~(wanted.max_tag | LENIENT_TAG_BITS)
-        for name, word in zip(TAG_WORDS, _words(forbidden), strict=True):
-            if word:
-                clauses.append(columns[name].bitwise_and(word) == 0)
-    if wanted.category is not None:
-        clauses.append(columns.category == wanted.category)
-    if wanted.min_volume:
-        clauses.append(columns.remaining >= wanted.min_volume)
-    if wanted.min_trust > 1:
-        clauses.append(columns.trust >= wanted.min_trust)
-    if wanted.max_trust is not None:
-        clauses.append(columns.trust <= wanted.max_trust)
-    if wanted.bulk_only:
-        clauses += [columns.price == 0, columns.volume >= BULK_VOLUME]
-    return clauses
-
-
-def _words(tag: int) -> list[int]:
-    """A 256-bit tag as signed 64-bit words, lowest first."""
-    words = [tag >> shift & _WORD_MASK for shift in range(0, 256, _WORD_BITS)]
-    return [word - (1 << _WORD_BITS) if word >> (_WORD_BITS - 1) else word for word in words]
-
-
-def _row(new: Listing) -> dict[str, Any]:
-    order = new.order
-    timed = isinstance(order, (WorkerpoolOrder, RequestOrder))
-    return {
-        "order_hash": new.order_hash,
-        "chain_id": new.chain_id,
-        "kind": new.kind,
-        "status": new.status,
-        "signer": new.signer,
-        **parties(order),
-        "beneficiary": order.beneficiary if isinstance(order, RequestOrder) else None,
-        "price": ranking_price(order),
-        "volume": order.volume,
-        "remaining": new.remaining,
-        **dict(zip(TAG_WORDS, _words(int(order.tag, 16)), strict=True)),
-        "category": order.category if timed else None,  # type: ignore[union-attr]
-        "trust": order.trust if timed else None,  # type: ignore[union-attr]
-        "published_at": new.published_at,
-        "document": msgspec.json.encode(order),
-    }
-
-
-def _listing(row: Any) -> Listing:
-    return Listing(
-        order_hash=row.order_hash,
-        chain_id=row.chain_id,
-        order=msgspec.json.decode(row.document, type=ORDER_KINDS[row.kind]),
-        signer=row.signer,
-        remaining=row.remaining,
-        status=Status(row.status),
-        published_at=row.published_at,
-    )

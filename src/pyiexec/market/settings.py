@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
+from pyiexec.foundation.settings import Settings
 from pyiexec.protocol.primitives import Address
 
 
-class MarketSettings(msgspec.Struct, frozen=True, kw_only=True):
+class MarketSettings(Settings, frozen=True, kw_only=True):
     """What the order book has to be told.
 
     Attributes:
-        database_url: SQLAlchemy URL.
+        database_url: ``sqlite:///`` and a path, or ``postgresql://`` for several processes on one book.
         rpc_url: node of the chain.
         chain_id: the chain served.
         hub: PoCo's contract on it.
         start_block: first block with events of the hub; an earlier one only costs time at the first start.
         host: address to listen on.
         port: TCP port, 0 for a free one.
-        open_orders_per_wallet: open orders of one kind that one signer may have at a time.
+        open_orders_per_wallet: orders of one kind that one signer may have in the book at a time.
         challenge_seconds: for how long a login challenge can be answered.
+        rebuild: forget at the start what was derived from the chain, and read it again from `start_block`.
         rate_limit: requests that one client may make in `rate_limit_seconds`, all at once if it likes; 0 for no limit.
         rate_limit_seconds: in which a budget that was used up is whole again.
         rate_limit_file: shared by processes of one machine that count together; None to count alone.
@@ -40,10 +40,11 @@ class MarketSettings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 0
     open_orders_per_wallet: int = 50
     challenge_seconds: int = 300
+    rebuild: bool = False
     rate_limit: int = 100
     rate_limit_seconds: float = 60.0
     rate_limit_file: Path | None = None
     trusted_proxies: tuple[str, ...] = ()
     listeners: int = 1000
-    listener_backlog: int = 1000
+    listener_backlog: int = 5000
     heartbeat_seconds: float = 20.0

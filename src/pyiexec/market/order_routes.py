@@ -1,0 +1,120 @@
+"""Routes of orders: lists, single orders, challenges, publication and withdrawal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, get, post, put
+from litestar.handlers import BaseRouteHandler
+from litestar.params import FromPath
+from litestar.status_codes import HTTP_200_OK
+
+from pyiexec.foundation.database import Database
+from pyiexec.foundation.openapi import described
+from pyiexec.market import descriptions, queries
+from pyiexec.market.bodies import read_json, read_order, read_withdrawal
+from pyiexec.market.desk import Desk
+from pyiexec.market.filters import read_chain, read_filter, read_window
+from pyiexec.market.listing import listing_to_json
+from pyiexec.market.messages import refusal
+from pyiexec.market.queries import Counts
+from pyiexec.market.reading import read_address, read_bytes32
+from pyiexec.protocol.orders import ORDER_KINDS
+
+AnyRequest = Request[Any, Any, Any]
+
+
+def order_routes(database: Database, desk: Desk, chain_id: int) -> list[BaseRouteHandler]:
+    """The routes over a book.
+
+    Args:
+        database: the book.
+        desk: takes publications and withdrawals.
+        chain_id: the chain served; every request must name it.
+    """
+    counts = Counts()
+
+    @get("/challenge", **described(*descriptions.CHALLENGE, answer=descriptions.ChallengeAnswer))
+    async def challenge(request: AnyRequest) -> dict[str, Any]:
+        """Text to sign for the next publication or withdrawal."""
+        query = request.query_params
+        read_chain(query, chain_id)
+        if "address" not in query:
+            raise refusal("required", path="address")
+        return {"ok": True, "data": await desk.challenge(read_address(query["address"], "address"))}
+
+    routes: list[BaseRouteHandler] = [challenge]
+    for kind in ORDER_KINDS:
+        routes += _routes_of(kind, database, desk, chain_id, counts)
+    return routes
+
+
+def _routes_of(kind: str, database: Database, desk: Desk, chain_id: int, counts: Counts) -> list[BaseRouteHandler]:
+    @get(
+        f"/{kind}s",
+        name=f"list {kind}s",
+        **described(*descriptions.order_filters(kind), answer=descriptions.OrderPage),
+    )
+    async def page(request: AnyRequest) -> dict[str, Any]:
+        """Open orders, best first."""
+        query = request.query_params
+        read_chain(query, chain_id)
+        wanted, window = read_filter(kind, query), read_window(query)
+        listings, count = await database.read(lambda db: queries.page(db, wanted, window, counts))
+        answer = {"ok": True, "count": count, "orders": [listing_to_json(listing) for listing in listings]}
+        if len(listings) == window.limit:
+            answer["nextPage"] = window.offset + window.limit
+        return answer
+
+    @get(
+        f"/{kind}s/{{order_hash:str}}",
+        name=f"show {kind}",
+        **described(*descriptions.ORDER_HASH, answer=descriptions.SingleOrder, refusals=(400, 404)),
+    )
+    async def show(request: AnyRequest, order_hash: FromPath[str]) -> dict[str, Any]:
+        """One order, whatever its status."""
+        asked_chain = read_chain(request.query_params, chain_id)
+        wanted = read_bytes32(order_hash, "orderHash")
+        listing = await database.read(lambda db: queries.listing(db, kind, wanted))
+        if listing is None:
+            raise refusal("no order", kind=kind)
+        # Alone, an order carries the chain as text; clients know it so.
+        return {"ok": True, **listing_to_json(listing), "chainId": asked_chain}
+
+    @post(
+        f"/{kind}s",
+        status_code=HTTP_200_OK,
+        name=f"publish {kind}",
+        **described(
+            *descriptions.LOGIN,
+            body=descriptions.publication_body(kind),
+            answer=descriptions.Published,
+            refusals=(400, 403, 413, 503),
+        ),
+    )
+    async def publish(request: AnyRequest) -> dict[str, Any]:
+        """Publish a signed order."""
+        read_chain(request.query_params, chain_id)
+        token = await desk.recognise(request.headers.get("authorization"))
+        # Read before the login is used up: a slip costs no signature.
+        order = read_order(kind, read_json(await request.body()))
+        return {"ok": True, "published": listing_to_json(await desk.publish(token, order))}
+
+    @put(
+        f"/{kind}s",
+        name=f"unpublish {kind}",
+        **described(
+            *descriptions.LOGIN,
+            body=descriptions.withdrawal_body(kind),
+            answer=descriptions.Unpublished,
+            refusals=(400, 403, 413, 503),
+        ),
+    )
+    async def unpublish(request: AnyRequest) -> dict[str, Any]:
+        """Withdraw published orders; on chain they stay valid until they are closed there."""
+        read_chain(request.query_params, chain_id)
+        token = await desk.recognise(request.headers.get("authorization"))
+        wanted = read_withdrawal(kind, read_json(await request.body()))
+        return {"ok": True, "unpublished": await desk.unpublish(token, kind, wanted)}
+
+    return [page, show, publish, unpublish]
