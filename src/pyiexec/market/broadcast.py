@@ -30,14 +30,20 @@ _RETRY = 1.0
 class Listener:
     """Someone who is told of events.
 
+    Args:
+        interest: which ones.
+        backlog: how many may wait to be taken.
+        since: number after which they are told; what was before is in the journal.
+
     Attributes:
         events: what was not taken yet, oldest first; at its end nothing more will come.
+        since: see above; raised for who knows of more.
         cut_off: set when it does not keep up, missed events or the service ends.
     """
 
-    def __init__(self, interest: Interest, backlog: int) -> None:
+    def __init__(self, interest: Interest, backlog: int, since: int) -> None:
         self._interest = interest
-        self._known = 0
+        self.since = since
         self._into: MemoryObjectSendStream[Event]
         self.events: MemoryObjectReceiveStream[Event]
         self._into, self.events = anyio.create_memory_object_stream[Event](backlog)
@@ -45,17 +51,13 @@ class Listener:
 
     def tell(self, event: Event) -> None:
         """Pass an event on, if it is wanted."""
-        if event.seq <= self._known or self.cut_off.is_set() or not self._interest.covers(event):
+        if event.seq <= self.since or self.cut_off.is_set() or not self._interest.covers(event):
             return
         try:
             self._into.send_nowait(event)
         except anyio.WouldBlock:
             log.info("a listener did not keep up", room=self._interest.room)
             self.cut()
-
-    def start_after(self, seq: int) -> None:
-        """Tell nothing of events up to a number, which were learnt of in another way."""
-        self._known = seq
 
     def cut(self) -> None:
         """Tell nothing more."""
@@ -115,7 +117,7 @@ class Broadcast:
         """
         if self._ended or len(self._listeners) >= self._capacity:
             raise IexecError("LISTENERS_TOO_MANY", "no more listeners can be served")
-        listener = Listener(interest, self._backlog)
+        listener = Listener(interest, self._backlog, self.seq)
         self._listeners.add(listener)
         try:
             yield listener

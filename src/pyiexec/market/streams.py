@@ -100,9 +100,8 @@ def create_stream(database: Database, broadcast: Broadcast, chain_id: int, heart
         read_chain(request.query_params, chain_id)
         wish = read_wish(request.query_params, request.headers.get("last-event-id"))
         with broadcast.listener(wish.interest) as listener:
-            # From here on nothing is lost: what is not in the journal by now, the listener is told.
+            # From here on nothing is lost: what came before is in the journal, and the rest the listener is told.
             reach = await database.read(events.extent)
-            listener.start_after(reach.newest)
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
             messages = _messages(database, broadcast, listener, wish, reach, heartbeat)
             async with anyio.create_task_group() as group:
@@ -140,27 +139,22 @@ async def _messages(
     database: Database, broadcast: Broadcast, listener: Listener, wish: Wish, reach: events.Extent, heartbeat: float
 ) -> AsyncIterator[bytes]:
     """What the client is sent; ends when the journal cannot be read, for the client comes back by itself."""
-    newest = reach.newest
+    seq = listener.since
     yield b"retry: %d\n" % _RETRY_MS
-    if wish.resume_from is None:
-        yield _marker("snapshot", newest)
-    elif not reach.follows(wish.resume_from):
-        yield _marker("reset", newest)
+    if wish.resume_from is None or not reach.follows(wish.resume_from):
+        seq = listener.since = max(seq, reach.newest)
+        yield _marker("snapshot" if wish.resume_from is None else "reset", seq)
     else:
         yield _marker("resumed", wish.resume_from)
-        seq = wish.resume_from
-        while seq < newest:
-            try:
-                missed = await database.read(
-                    lambda connection, seq=seq: events.after(connection, seq, until=newest, limit=_BATCH)  # type: ignore[misc]
-                )
-            except IexecError as error:
-                log.warning("a stream ends", reason=error.what)
-                return
-            for event in missed:
+        # Another process may have told the client more than this one knows of yet.
+        seq = listener.since = max(seq, wish.resume_from)
+        try:
+            async for event in _missed(database, wish.resume_from, seq):
                 if wish.interest.covers(event):
                     yield _delta(event)
-            seq = missed[-1].seq if missed else newest
+        except IexecError as error:
+            log.warning("a stream ends", reason=error.what)
+            return
     while True:
         told = None
         with anyio.move_on_after(heartbeat):
@@ -170,9 +164,20 @@ async def _messages(
                 return
         if told is None:
             # The number moves on with what others were told: nobody comes back for more than it has to.
-            yield b": alive\nid: %d\n\n" % max(newest, broadcast.seq)
-        elif told.seq > newest:
+            yield b": alive\nid: %d\n\n" % max(seq, broadcast.seq)
+        elif told.seq > seq:
             yield _delta(told)
+
+
+async def _missed(database: Database, seq: int, until: int) -> AsyncIterator[Event]:
+    """Events of the journal after number `seq` and up to `until`."""
+    while seq < until:
+        found = await database.read(
+            lambda connection, seq=seq: events.after(connection, seq, until=until, limit=_BATCH)  # type: ignore[misc]
+        )
+        for event in found:
+            yield event
+        seq = found[-1].seq if found else until
 
 
 def _marker(name: str, seq: int) -> bytes:
