@@ -10,11 +10,13 @@ from pyiexec.chain.follower import MIGRATIONS as FOLLOWER_MIGRATIONS
 from pyiexec.chain.heads import HeadFeed
 from pyiexec.chain.rpc import JsonRpc
 from pyiexec.foundation import http
-from pyiexec.foundation.clock import Clock
+from pyiexec.foundation.clock import Clock, SystemClock
 from pyiexec.foundation.database import Database, Migrations
 from pyiexec.indexer.app import create_app
 from pyiexec.indexer.bulk import BulkFetcher
 from pyiexec.indexer.following import IndexFollower
+from pyiexec.indexer.graphql.answering import Answerer
+from pyiexec.indexer.graphql.app import routes
 from pyiexec.indexer.settings import IndexerSettings
 from pyiexec.storage.client import ContentClient
 
@@ -30,7 +32,7 @@ async def serve(settings: IndexerSettings, *, ready: http.Ready, stop: anyio.Eve
         settings: see `IndexerSettings`.
         ready: called with the base URL once the service answers.
         stop: ends the service.
-        clock: not used: all time here is the chain's.
+        clock: bounds how long a query may take; all else goes by the chain's time.
 
     Raises:
         IexecError: ``PORT_TAKEN``, ``DATABASE_UNAVAILABLE``.
@@ -47,6 +49,9 @@ async def serve(settings: IndexerSettings, *, ready: http.Ready, stop: anyio.Eve
         follower = IndexFollower(database, rpc, feed, settings, bulks)
         async with anyio.create_task_group() as group:
             group.start_soon(database.keep_leading, LEADERSHIP, follower.lead)
-            app = create_app(database, feed, settings.chain_id)
+            deployment = f"poco-{settings.chain_id}-{settings.hub.lower()}"
+            answerer = Answerer(database, deployment, clock or SystemClock())
+            graphql = routes(answerer, settings.chain_id, settings.subgraph_ids, settings.subgraph_names)
+            app = create_app(database, feed, settings.chain_id, graphql)
             await http.serve(app, settings.host, settings.port, ready=ready, stop=stop)
             group.cancel_scope.cancel()

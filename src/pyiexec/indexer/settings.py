@@ -19,6 +19,8 @@ class IndexerSettings(msgspec.Struct, frozen=True, kw_only=True):
         gateway_url: where the lists of bulk deals are fetched from; None leaves them out.
         host: address to listen on.
         port: TCP port, 0 for a free one.
+        subgraph_ids: under which clients of hosted subgraphs find the index as well, at ``/api/subgraphs/id/<id>``.
+        subgraph_names: the same at ``/subgraphs/name/<owner>/<name>``.
         rpc_batch: requests that the node is asked at once.
         fetch_seconds: for how long one file of a bulk deal may take.
         fetch_bytes: how large it may be.
@@ -32,6 +34,8 @@ class IndexerSettings(msgspec.Struct, frozen=True, kw_only=True):
     gateway_url: str | None = None
     host: str = "127.0.0.1"
     port: int = 0
+    subgraph_ids: tuple[str, ...] = ()
+    subgraph_names: tuple[str, ...] = ()
     rpc_batch: int = 250
     fetch_seconds: float = 30.0
     fetch_bytes: int = 4 * 1024 * 1024
