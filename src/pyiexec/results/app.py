@@ -1,107 +1,68 @@
-"""HTTP routes of the result store: a content node's ``add`` and a gateway, over one directory."""
+"""The content store's application: a node's calls, a gateway, resumable uploads and, with a chain, the result proxy."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-from litestar import Litestar, MediaType, Request, Response, get, head, post
+from litestar import Litestar, get
 from litestar.config.cors import CORSConfig
-from litestar.params import FromPath
-from litestar.response import Stream
-from litestar.status_codes import HTTP_200_OK, HTTP_304_NOT_MODIFIED
+from litestar.handlers import BaseRouteHandler
 
 from pyiexec import __version__
 from pyiexec.foundation.http import EXCEPTION_HANDLERS
-from pyiexec.protocol.errors import IexecError
-from pyiexec.results.uploads import Added, add_files, boundary_of
-from pyiexec.storage.cid import parse_cid
-from pyiexec.storage.store import ContentStore, Stored, too_large
+from pyiexec.foundation.openapi import described, documented
+from pyiexec.results.gateway import gateway_routes
+from pyiexec.results.node_api import node_routes
+from pyiexec.results.sessions import Sessions
+from pyiexec.results.upload_routes import upload_routes
+from pyiexec.storage.node import ContentNode
 
-#: What a name says never changes, so a copy may be kept for as long as HTTP can express.
-_IMMUTABLE = "public, max-age=29030400, immutable"
-#: Room for the frame around the files of a multipart request.
-_FRAME_BYTES = 1024 * 1024
+#: Largest body of a route that does not say otherwise.
+_MAX_BODY_BYTES = 1024 * 1024
 
 
-def create_app(store: ContentStore, max_upload_bytes: int) -> Litestar:
-    """The service over a store.
+def create_app(
+    node: ContentNode, sessions: Sessions, max_upload_bytes: int, more: Sequence[BaseRouteHandler] = ()
+) -> Litestar:
+    """The service over a node.
 
     Args:
-        store: the content.
-        max_upload_bytes: of one request.
+        node: what keeps the content.
+        sessions: the uploads that can be resumed.
+        max_upload_bytes: of one request, and of one session.
+        more: routes besides, those of the result proxy.
     """
 
-    @post("/api/v0/add", status_code=HTTP_200_OK, request_max_body_size=None)
-    async def add(request: Request[Any, Any, Any]) -> Response[bytes]:
-        """Store the files of a multipart form; one JSON line for each, as kubo answers."""
-        version = request.query_params.get("cid-version", "0")
-        if version != "0":
-            raise IexecError("BAD_REQUEST", f"cid-version must be 0, not {version[:20]!r}")
-        boundary = boundary_of(request.headers.get("content-type", ""))
-        announced = request.headers.get("content-length", "")
-        if announced.isdigit() and int(announced) > max_upload_bytes + _FRAME_BYTES:
-            raise too_large(max_upload_bytes)
-        added = [file async for file in add_files(store, request.stream(), boundary, max_upload_bytes)]
-        if not added:
-            raise IexecError("BAD_REQUEST", "the form holds no file")
-        return Response(b"".join(map(_line, added)), media_type=MediaType.JSON)
-
-    @get("/ipfs/{cid:str}")
-    async def fetch(request: Request[Any, Any, Any], cid: FromPath[str]) -> Response[Any]:
-        """A file by its CID."""
-        stored = await store.stat(cid)
-        headers = _headers(cid, stored)
-        if headers["etag"] in request.headers.get("if-none-match", ""):
-            return Response(b"", status_code=HTTP_304_NOT_MODIFIED, headers=_without_length(headers))
-        return Stream(_checked(store, cid), headers=headers, media_type="application/octet-stream")
-
-    @head("/ipfs/{cid:str}")
-    async def describe(cid: FromPath[str]) -> Response[None]:
-        """Whether a file is here, and its size."""
-        headers = _headers(cid, await store.stat(cid))
-        return Response(None, headers={"content-type": "application/octet-stream", **headers})
-
-    @get("/health")
+    @get("/health", **described(tags=["service"]))
     async def health() -> dict[str, Any]:
         """That the service answers."""
         return {"ok": True, "service": "results", "version": __version__}
 
+    routes = [
+        *node_routes(node, max_upload_bytes),
+        *gateway_routes(node),
+        *upload_routes(sessions, max_upload_bytes),
+        *more,
+        health,
+    ]
     return Litestar(
-        [add, fetch, describe, health],
+        documented("pyiexec content store", routes),
         exception_handlers=EXCEPTION_HANDLERS,
         cors_config=CORSConfig(
             allow_origins=["*"],
-            allow_methods=["GET", "HEAD", "POST"],
-            allow_headers=["authorization", "content-type", "accept"],
-            expose_headers=["content-length", "etag"],
+            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=[
+                *("authorization", "content-type", "accept", "range", "if-range", "if-none-match"),
+                *("tus-resumable", "upload-length", "upload-offset", "upload-metadata"),
+            ],
+            expose_headers=[
+                *("accept-ranges", "content-length", "content-range", "etag", "location", "x-ipfs-path"),
+                *("tus-resumable", "upload-expires", "upload-length", "upload-offset"),
+            ],
         ),
+        request_max_body_size=_MAX_BODY_BYTES,
         openapi_config=None,
         # The process that hosts the service decides about logs.
         logging_config=None,
     )
-
-
-async def _checked(store: ContentStore, cid: str) -> AsyncIterator[bytes]:
-    async for chunk in store.stream(cid):
-        yield chunk
-
-
-def _line(added: Added) -> bytes:
-    answer = {"Name": added.name, "Hash": str(added.stored.cid), "Size": str(added.stored.dag_bytes)}
-    return msgspec.json.encode(answer) + b"\n"
-
-
-def _headers(cid: str, stored: Stored) -> dict[str, str]:
-    return {
-        "content-length": str(stored.size),
-        "etag": f'"{parse_cid(cid)}"',
-        "cache-control": _IMMUTABLE,
-        "x-content-type-options": "nosniff",
-        "x-ipfs-path": f"/ipfs/{parse_cid(cid)}",
-    }
-
-
-def _without_length(headers: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in headers.items() if name != "content-length"}

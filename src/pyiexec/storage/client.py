@@ -1,15 +1,16 @@
 """Content from a gateway that is not trusted: what arrives must hash to the name it was asked by.
 
-Source: IPFS path gateway (``GET /ipfs/<cid>``) and the node's ``POST /api/v0/add``.
+A transfer that breaks off is taken up where it stood: downloads by range, large uploads where the node keeps them in a
+session; any other node gets them in one piece.
+
+Source: IPFS path gateway (``GET /ipfs/<cid>``), the node's ``POST /api/v0/add``; RFC 9110 ranges; tus 1.0.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -19,12 +20,14 @@ import anyio.to_thread
 import msgspec
 
 from pyiexec.protocol.errors import IexecError
-from pyiexec.storage.cid import RAW, Cid, parse_cid
-from pyiexec.storage.store import too_large
-from pyiexec.storage.unixfs import UnixFsHasher
+from pyiexec.storage.cid import Cid, parse_cid
+from pyiexec.storage.node import too_large
+from pyiexec.storage.sending import PIECE_BYTES, Outgoing, Patience, Session, read_answer
+from pyiexec.storage.verification import ContentVerifier
 
-_PIECE_BYTES = 256 * 1024
 _ANSWER_BYTES = 64 * 1024
+#: Uploads from this size on are worth resuming.
+RESUMABLE_BYTES = 4 * 1024 * 1024
 
 
 class _Sink(Protocol):
@@ -38,7 +41,9 @@ class ContentClient:
         gateway_url: origin of the gateway, for example ``http://127.0.0.1:8080``.
         node_url: origin of the node's API; the gateway's when None.
         session: shared with other clients; one is opened, and closed with this object, when None.
-        timeout: seconds without a byte before a transfer is given up.
+        timeout: seconds without a byte before a connection is given up.
+        attempts: how often a transfer that broke off is taken up again without getting any further.
+        pause: seconds before the first of them; twice as long before each one more.
     """
 
     def __init__(
@@ -48,11 +53,15 @@ class ContentClient:
         node_url: str | None = None,
         session: aiohttp.ClientSession | None = None,
         timeout: float = 30.0,
+        attempts: int = 6,
+        pause: float = 0.2,
     ) -> None:
         self.gateway_url = gateway_url.rstrip("/")
         self.node_url = (node_url or gateway_url).rstrip("/")
         self._session = session
         self._owned = session is None
+        self._attempts = attempts
+        self._pause = pause
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=timeout, sock_read=timeout)
 
     async def __aenter__(self) -> ContentClient:
@@ -103,51 +112,89 @@ class ContentClient:
         Raises:
             IexecError: ``CONTENT_MISMATCH``, ``CONTENT_TOO_LARGE``, ``STORE_UNREACHABLE``, ``STORE_UNWRITABLE``.
         """
-        tree = UnixFsHasher()
-        url = f"{self.node_url}/api/v0/add"
-        # Closed here, or a cancelled upload leaves its file open until the collector comes.
-        async with aclosing(_hashed(content, tree)) as pieces:
-            form = aiohttp.MultipartWriter("form-data")
-            part = form.append(pieces, {"Content-Type": "application/octet-stream"})
-            part.set_content_disposition("form-data", name="file", filename="")
-            claimed = await self._post(url, form)
-        cid = tree.finish().cid
+        outgoing = await Outgoing.of(content)
+        try:
+            claimed = await self._add_resumably(outgoing) if outgoing.size >= RESUMABLE_BYTES else None
+            if claimed is None:
+                claimed = await self._add_whole(outgoing)
+        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+            raise self._unreachable(self.node_url, error) from None
+        cid = outgoing.root().cid
         if claimed != cid:
             raise IexecError("CONTENT_MISMATCH", f"{self.node_url} stored {claimed} in place of {cid}")
         return cid
 
-    async def _post(self, url: str, form: aiohttp.MultipartWriter) -> Cid:
-        """Send an upload; the CID that the node gave it."""
-        try:
-            async with self._http().post(url, data=form, timeout=self._timeout) as response:
+    async def _add_whole(self, outgoing: Outgoing) -> Cid:
+        """Send an upload in one request; the CID that the node gave it."""
+        # Closed here, or a cancelled upload leaves its file open until the collector comes.
+        async with aclosing(outgoing.pieces(0)) as pieces:
+            form = aiohttp.MultipartWriter("form-data")
+            part = form.append(pieces, {"Content-Type": "application/octet-stream"})
+            part.set_content_disposition("form-data", name="file", filename="")
+            async with self._http().post(f"{self.node_url}/api/v0/add", data=form, timeout=self._timeout) as response:
                 await self._accept(response, "the content")
-                answer = await response.content.read(_ANSWER_BYTES)
-                return parse_cid(msgspec.json.decode(answer.partition(b"\n")[0])["Hash"])
-        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
-            raise self._unreachable(self.node_url, error) from None
+                answer = await read_answer(response, _ANSWER_BYTES)
+        try:
+            return parse_cid(msgspec.json.decode(answer.partition(b"\n")[0])["Hash"])
         except (msgspec.DecodeError, KeyError, TypeError):
             raise IexecError("STORE_UNREACHABLE", f"{self.node_url} does not answer as a content node") from None
 
+    async def _add_resumably(self, outgoing: Outgoing) -> Cid | None:
+        """Send an upload in a session; None when the node has none, as IPFS nodes of others do not."""
+        patience = Patience(self._attempts, self._pause)
+        session = None
+        while True:
+            try:
+                if session is None:
+                    session = await Session.begin(
+                        self._http(), self.node_url, outgoing.size, self._timeout, self._accept
+                    )
+                    if session is None:
+                        return None
+                named = await session.send(outgoing)
+            except (aiohttp.ClientError, TimeoutError, ConnectionError):
+                # Who never answered is not waited for.
+                if session is None or not await patience.again(outgoing.sent):
+                    raise
+            except IexecError as error:
+                # The node forgot the upload: it begins anew.
+                if error.code != "CONTENT_NOT_FOUND" or not await patience.again(outgoing.sent):
+                    raise
+                session = None
+            else:
+                if named is not None:
+                    return named
+
     async def _receive(self, cid: Cid | str, max_bytes: int, sink: _Sink) -> int:
         wanted = parse_cid(cid) if isinstance(cid, str) else cid
-        verifier = _Verifier(wanted)
-        size = 0
-        try:
-            async with self._http().get(f"{self.gateway_url}/ipfs/{wanted}", timeout=self._timeout) as response:
-                await self._accept(response, str(wanted))
-                if response.content_length is not None and response.content_length > max_bytes:
-                    raise too_large(max_bytes)
-                async for piece in response.content.iter_chunked(_PIECE_BYTES):
-                    size += len(piece)
-                    if size > max_bytes:
-                        raise too_large(max_bytes)
-                    verifier.update(piece)
-                    sink.write(piece)
-        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
-            raise self._unreachable(self.gateway_url, error) from None
-        if not verifier.holds():
+        incoming = _Incoming(wanted, max_bytes, sink)
+        patience = Patience(self._attempts, self._pause)
+        while not incoming.whole:
+            try:
+                await self._receive_rest(incoming)
+            except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+                # Who never answered is not waited for; callers know better whether to ask somebody else.
+                if not incoming.size or not await patience.again(incoming.size):
+                    raise self._unreachable(self.gateway_url, error) from None
+        if not incoming.verifier.holds():
             raise IexecError("CONTENT_MISMATCH", f"{self.gateway_url} sent something else than {wanted}")
-        return size
+        return incoming.size
+
+    async def _receive_rest(self, incoming: _Incoming) -> None:
+        headers = {"Range": f"bytes={incoming.size}-", "If-Range": incoming.etag} if incoming.size else {}
+        async with AsyncExitStack() as stack:
+            response = await stack.enter_async_context(
+                self._http().get(f"{self.gateway_url}/ipfs/{incoming.cid}", headers=headers, timeout=self._timeout)
+            )
+            if response.status == 416 and incoming.size:
+                # All had arrived but the end of the message.
+                incoming.whole = True
+                return
+            await self._accept(response, str(incoming.cid))
+            incoming.begin(response)
+            async for piece in response.content.iter_chunked(PIECE_BYTES):
+                incoming.take(piece)
+        incoming.whole = True
 
     def _http(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -163,7 +210,7 @@ class ContentClient:
         if response.status == 413:
             raise IexecError("CONTENT_TOO_LARGE", f"{response.url.origin()} refuses {what} for its size")
         code, said = await _said(response)
-        if code in {"STORE_UNWRITABLE", "CONTENT_MISMATCH"}:
+        if code in {"STORE_UNWRITABLE", "STORE_FULL", "CONTENT_MISMATCH"}:
             raise IexecError(code, said)
         raise IexecError("STORE_UNREACHABLE", f"{response.url.origin()} answered {response.status} {said}".rstrip())
 
@@ -180,43 +227,47 @@ class _Appender:
         self._target += data
 
 
-class _Verifier:
-    """Whether bytes in order are the file a CID names."""
+class _Incoming:
+    """A file that is being received, in as many answers as it takes."""
 
-    def __init__(self, cid: Cid) -> None:
-        self._cid = cid
-        self._tree = UnixFsHasher()
-        self._plain = hashlib.sha256()
+    def __init__(self, cid: Cid, max_bytes: int, sink: _Sink) -> None:
+        self.cid = cid
+        self.size = 0
+        self.etag = ""
+        self.whole = False
+        self.verifier = ContentVerifier(cid)
+        self._max_bytes = max_bytes
+        self._sink = sink
+        self._known = 0
 
-    def update(self, data: bytes) -> None:
-        if self._cid.codec == RAW:
-            self._plain.update(data)
-        else:
-            self._tree.update(data)
+    def begin(self, response: aiohttp.ClientResponse) -> None:
+        """An answer begins: the rest, or all of it once more."""
+        rest = response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {self.size}-")
+        self._known = 0 if rest else self.size
+        self.etag = response.headers.get("ETag", "")
+        if response.content_length is not None and self.size - self._known + response.content_length > self._max_bytes:
+            raise too_large(self._max_bytes)
 
-    def holds(self) -> bool:
-        digest = self._plain.digest() if self._cid.codec == RAW else self._tree.finish().digest
-        return digest == self._cid.digest
-
-
-async def _hashed(content: bytes | Path, tree: UnixFsHasher) -> AsyncGenerator[bytes, None]:
-    if isinstance(content, bytes):
-        for start in range(0, len(content), _PIECE_BYTES):
-            piece = content[start : start + _PIECE_BYTES]
-            tree.update(piece)
-            yield piece
-        return
-    async with await anyio.open_file(content, "rb") as file:
-        while piece := await file.read(_PIECE_BYTES):
-            tree.update(piece)
-            yield piece
+    def take(self, piece: bytes) -> None:
+        """The next bytes of the answer."""
+        if self._known:
+            skipped = min(self._known, len(piece))
+            self._known -= skipped
+            piece = piece[skipped:]
+        self.size += len(piece)
+        if self.size > self._max_bytes:
+            raise too_large(self._max_bytes)
+        self.verifier.update(piece)
+        self._sink.write(piece)
 
 
 async def _said(response: aiohttp.ClientResponse) -> tuple[str, str]:
     """Code and message of an error answer, empty where it has none."""
     try:
-        body: Any = msgspec.json.decode(await response.content.read(_ANSWER_BYTES))
-        return str(body.get("code", "")), str(body.get("error", ""))[:200]
+        body: Any = msgspec.json.decode(await read_answer(response, _ANSWER_BYTES))
+        # A node's calls answer in the form of kubo, with ours inside.
+        refusal = body.get("Refusal", body)
+        return str(refusal.get("code", "")), str(refusal.get("error") or body.get("Message", ""))[:200]
     except (msgspec.DecodeError, AttributeError):
         return "", ""
 

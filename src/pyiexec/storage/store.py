@@ -7,7 +7,9 @@ from which its CID follows, so a chunk in the middle can be verified without rea
 ::
 
     files/ab12…          content, named by the SHA-256 of its root block
-    files/ab12….leaves   SHA-256 of each leaf block, 32 bytes each, when there are several
+    files/ab12….leaves   SHA-256 of each leaf block, 32 bytes each, when there are several; before them the layout,
+                         unless it is the default one
+    folders/ef56…        block of a folder, named by its SHA-256
     raw/cd34…            link from the SHA-256 of a small file's plain bytes to its content
     incoming/            uploads under way
 """
@@ -18,7 +20,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -26,73 +28,99 @@ import anyio
 import anyio.to_thread
 
 from pyiexec.protocol.errors import IexecError
+from pyiexec.storage import leaves
 from pyiexec.storage.cid import RAW, Cid, parse_cid
-from pyiexec.storage.unixfs import CHUNK_BYTES, Node, UnixFsHasher, leaf_digest, root_of
-
-#: Largest block peers exchange: only files up to this size can have a name of their own as one raw block.
-RAW_BLOCK_BYTES = 2 * 1024 * 1024
-#: Bytes gathered before a thread is bothered with them.
-_SPOOL_BYTES = 1024 * 1024
-_DIGEST_BYTES = 32
-
-#: What can be stored: bytes, a file, or a stream of pieces of any size.
-Source = bytes | Path | AsyncIterable[bytes]
-
-
-class Stored(NamedTuple):
-    """A file in the store.
-
-    Attributes:
-        cid: its CIDv0.
-        size: bytes of its content.
-        dag_bytes: bytes of its UnixFS blocks, what ``ipfs add`` reports as ``Size``.
-    """
-
-    cid: Cid
-    size: int
-    dag_bytes: int
+from pyiexec.storage.dag_pb import Link
+from pyiexec.storage.directories import Directory, directory_of, read_directory
+from pyiexec.storage.intake import SPOOL_BYTES, Intake, file_pieces
+from pyiexec.storage.node import Source, Stored, missing, too_large, unwritable
+from pyiexec.storage.space import Space
+from pyiexec.storage.unixfs import DEFAULT_LAYOUT, Layout, Node, root_of
 
 
 class ContentStore:
-    """A directory of content; several processes may share it."""
+    """A directory of content; several processes may share it.
 
-    def __init__(self, directory: Path) -> None:
+    Args:
+        directory: made if it is not there.
+        capacity: bytes of content taken at most; what other processes add is noticed at the next start.
+    """
+
+    def __init__(self, directory: Path, capacity: int | None = None) -> None:
         self.directory = directory
+        #: Where uploads wait until they are whole: on the same disk, for the last step is a renaming.
+        self.incoming = directory / "incoming"
         self._files = directory / "files"
+        self._folders = directory / "folders"
         self._raw = directory / "raw"
-        self._incoming = directory / "incoming"
         try:
-            for folder in (self._files, self._raw, self._incoming):
+            for folder in (self._files, self._folders, self._raw, self.incoming):
                 folder.mkdir(parents=True, exist_ok=True)
+            self.space = Space([self._files, self._folders], capacity)
         except OSError as error:
-            raise _unwritable(error) from None
+            raise unwritable(error) from None
 
-    async def put(self, source: Source, *, max_bytes: int | None = None) -> Stored:
+    async def put(
+        self, source: Source, *, layout: Layout = DEFAULT_LAYOUT, max_bytes: int | None = None, keep: bool = True
+    ) -> Stored:
         """Store a file, durably before this returns.
 
+        Args:
+            source: its bytes.
+            layout: how it becomes blocks, on which its name depends.
+            max_bytes: of the content.
+            keep: only find out the name when false.
+
         Raises:
-            IexecError: ``CONTENT_TOO_LARGE`` beyond `max_bytes`, ``STORE_UNWRITABLE``; nothing is kept then.
+            IexecError: ``CONTENT_TOO_LARGE`` beyond `max_bytes`, ``STORE_FULL``, ``STORE_UNWRITABLE``; nothing is kept
+                then.
         """
-        if isinstance(source, bytes):
-            return await anyio.to_thread.run_sync(self._put_whole, source, max_bytes)
-        upload = await anyio.to_thread.run_sync(_Upload, self, max_bytes)
+        intake = await anyio.to_thread.run_sync(Intake, self, layout, max_bytes, keep)
         try:
-            pieces = _pieces(source) if isinstance(source, Path) else source
+            if isinstance(source, bytes):
+                return await anyio.to_thread.run_sync(intake.commit, source)
             gathered = bytearray()
-            async for piece in pieces:
+            async for piece in file_pieces(source) if isinstance(source, Path) else source:
                 gathered += piece
-                if len(gathered) >= _SPOOL_BYTES:
-                    await anyio.to_thread.run_sync(upload.write, bytes(gathered))
+                if len(gathered) >= SPOOL_BYTES:
+                    await anyio.to_thread.run_sync(intake.write, bytes(gathered))
                     gathered.clear()
-            return await anyio.to_thread.run_sync(upload.commit, bytes(gathered))
+            return await anyio.to_thread.run_sync(intake.commit, bytes(gathered))
         finally:
-            upload.discard()
+            intake.discard()
+
+    async def adopt(self, path: Path, *, layout: Layout = DEFAULT_LAYOUT) -> Stored:
+        """Store a file that is whole in `incoming` by taking it away from there.
+
+        Raises:
+            IexecError: ``STORE_FULL``, ``STORE_UNWRITABLE``; the file stays where it is then.
+        """
+        return await anyio.to_thread.run_sync(Intake.of_file, self, layout, path)
+
+    async def put_directory(self, entries: Sequence[Link], *, cid_version: int = 0, keep: bool = True) -> Directory:
+        """Store a folder, durably before this returns; what its entries lead to need not be here.
+
+        Raises:
+            IexecError: ``BAD_REQUEST`` as `directory_of`, ``STORE_FULL``, ``STORE_UNWRITABLE``.
+        """
+        folder = directory_of(entries, cid_version)
+        if keep:
+            await anyio.to_thread.run_sync(self._put_block, folder)
+        return folder
+
+    async def find(self, cid: Cid | str) -> Stored | Directory:
+        """The file or folder of that name.
+
+        Raises:
+            IexecError: ``BAD_CID``, ``CONTENT_NOT_FOUND``, ``CONTENT_MISMATCH`` when the copy on disk is damaged.
+        """
+        return await anyio.to_thread.run_sync(self._find, _parsed(cid))
 
     async def stat(self, cid: Cid | str) -> Stored:
         """What is known of a file.
 
         Raises:
-            IexecError: ``BAD_CID``, ``CONTENT_NOT_FOUND``, ``CONTENT_MISMATCH`` when the copy on disk is damaged.
+            IexecError: as `find`, and ``CONTENT_IS_FOLDER``.
         """
         return (await anyio.to_thread.run_sync(self._locate, _parsed(cid))).stored
 
@@ -103,7 +131,7 @@ class ContentStore:
             IexecError: ``BAD_CID``.
         """
         try:
-            await self.stat(cid)
+            await self.find(cid)
         except IexecError as error:
             if error.code == "CONTENT_NOT_FOUND":
                 return False
@@ -133,27 +161,36 @@ class ContentStore:
         end = located.stored.size if end is None else min(end, located.stored.size)
         file = await anyio.to_thread.run_sync(located.path.open, "rb")
         try:
-            for index in range(start // CHUNK_BYTES, -(-end // CHUNK_BYTES)):
+            whole = located.layout.chunk_bytes
+            for index in range(start // whole, -(-end // whole)):
                 chunk = await anyio.to_thread.run_sync(located.read_chunk, file, index)
-                offset = index * CHUNK_BYTES
+                offset = index * whole
                 yield chunk[max(0, start - offset) : end - offset]
         finally:
             file.close()
 
     def discard_unfinished(self) -> None:
-        """Remove what uploads left behind when their process was killed; only for the store's sole writer."""
-        for leftover in self._incoming.iterdir():
-            leftover.unlink(missing_ok=True)
+        """Remove what uploads left behind when their process was killed; only for the store's sole writer.
+
+        Uploads that can be resumed lie in folders of their own and stay.
+        """
+        for leftover in self.incoming.iterdir():
+            if leftover.is_file():
+                leftover.unlink(missing_ok=True)
 
     def _path(self, digest: bytes) -> Path:
         return self._files / digest.hex()
 
-    def _put_whole(self, data: bytes, max_bytes: int | None) -> Stored:
-        upload = _Upload(self, max_bytes)
+    def _find(self, cid: Cid) -> Stored | Directory:
         try:
-            return upload.commit(data)
-        finally:
-            upload.discard()
+            return self._locate(cid).stored
+        except IexecError as error:
+            if error.code != "CONTENT_IS_FOLDER":
+                raise
+        block = (self._folders / cid.digest.hex()).read_bytes()
+        if hashlib.sha256(block).digest() != cid.digest:
+            raise _damaged(cid)
+        return read_directory(cid, block)
 
     def _get(self, cid: Cid, max_bytes: int | None) -> bytes:
         located = self._locate(cid)
@@ -167,120 +204,78 @@ class ContentStore:
             try:
                 digest = bytes.fromhex(os.readlink(self._raw / cid.digest.hex()).rpartition("/")[2])
             except FileNotFoundError:
-                raise IexecError("CONTENT_NOT_FOUND", f"{cid} is not in the store") from None
+                raise missing(cid) from None
         else:
             digest = cid.digest
         path = self._path(digest)
         try:
             size = path.stat().st_size
-            leaves = [digest] if size <= CHUNK_BYTES else _split(path.with_suffix(".leaves").read_bytes())
         except FileNotFoundError:
-            raise IexecError("CONTENT_NOT_FOUND", f"{cid} is not in the store") from None
-        if len(leaves) != max(1, -(-size // CHUNK_BYTES)):
-            raise _damaged(cid)
-        root = root_of(leaves, size)
+            if cid.codec != RAW and (self._folders / digest.hex()).exists():
+                raise IexecError("CONTENT_IS_FOLDER", f"{cid} is a folder") from None
+            raise missing(cid) from None
+        try:
+            layout, digests = leaves.read(path, digest, size)
+        except ValueError:
+            raise _damaged(cid) from None
+        root = root_of(digests, size, layout)
         if root.digest != digest:
             raise _damaged(cid)
-        return _Located(path, Stored(root.cid, size, root.dag_bytes), leaves)
+        # Asked for as one raw block, it is that block; otherwise it is called what it was asked by.
+        dag_bytes = size if cid.codec == RAW else root.dag_bytes
+        return _Located(path, Stored(cid, size, dag_bytes), layout, digests)
 
-    def _install(self, content: Path, root: Node, leaves: list[bytes], plain: bytes | None) -> None:
-        """Move a finished upload to its place; its presence there is what makes it stored."""
+    def install(self, content: Path, root: Node, layout: Layout, digests: list[bytes], plain: bytes | None) -> None:
+        """Move a finished file to its place; its presence there is what makes it stored. For `Intake` alone."""
         path = self._path(root.digest)
+        known = path.exists()
         if plain is not None:
-            # Not made durable on its own: after a power failure it may be missing until the file is stored again.
             with contextlib.suppress(FileExistsError):
                 (self._raw / plain.hex()).symlink_to(Path("../files") / path.name)
-        if len(leaves) > 1:
-            beside = content.with_suffix(".leaves")
-            with beside.open("wb") as file:
-                file.write(b"".join(leaves))
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path.with_suffix(".leaves"))
+        leaves.write(content, path, root.file_bytes, layout, digests)
         content.replace(path)
         _sync_directory(self._files)
+        if not known:
+            self.space.take(root.file_bytes)
+
+    def sync_raw_names(self) -> None:
+        """Make the names of raw blocks durable: they are otherwise only once the system gets to it. For `Intake`."""
+        _sync_directory(self._raw)
+
+    def _put_block(self, folder: Directory) -> None:
+        path = self._folders / folder.cid.digest.hex()
+        if path.exists() and path.read_bytes() == folder.block:
+            return
+        self.space.check(len(folder.block))
+        try:
+            descriptor, name = tempfile.mkstemp(dir=self.incoming)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(folder.block)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(path)
+            _sync_directory(self._folders)
+        except OSError as error:
+            raise unwritable(error) from None
+        self.space.take(len(folder.block))
 
 
 class _Located(NamedTuple):
     path: Path
     stored: Stored
+    layout: Layout
     leaves: list[bytes]
 
     def read_chunk(self, file: BinaryIO, index: int) -> bytes:
-        file.seek(index * CHUNK_BYTES)
-        chunk = file.read(CHUNK_BYTES)
-        if leaf_digest(chunk) != self.leaves[index]:
+        file.seek(index * self.layout.chunk_bytes)
+        chunk = file.read(self.layout.chunk_bytes)
+        if self.layout.leaf_digest(chunk) != self.leaves[index]:
             raise _damaged(self.stored.cid)
         return chunk
 
 
-class _Upload:
-    """A file on its way in; its methods block on the disk."""
-
-    def __init__(self, store: ContentStore, max_bytes: int | None) -> None:
-        self._store = store
-        self._max_bytes = max_bytes
-        self._size = 0
-        self._tree = UnixFsHasher()
-        self._plain = hashlib.sha256()
-        try:
-            descriptor, name = tempfile.mkstemp(dir=store.directory / "incoming")
-        except OSError as error:
-            raise _unwritable(error) from None
-        self._path = Path(name)
-        self._file = os.fdopen(descriptor, "wb")
-
-    def write(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._max_bytes is not None and self._size > self._max_bytes:
-            raise too_large(self._max_bytes)
-        self._tree.update(data)
-        if self._size <= RAW_BLOCK_BYTES:
-            self._plain.update(data)
-        try:
-            self._file.write(data)
-        except OSError as error:
-            raise _unwritable(error) from None
-
-    def commit(self, last: bytes) -> Stored:
-        self.write(last)
-        root = self._tree.finish()
-        try:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-            plain = self._plain.digest() if self._size <= RAW_BLOCK_BYTES else None
-            self._store._install(self._path, root, self._tree.leaf_digests, plain)  # noqa: SLF001 - the store's own hand
-        except OSError as error:
-            raise _unwritable(error) from None
-        return Stored(root.cid, self._size, root.dag_bytes)
-
-    def discard(self) -> None:
-        """Remove what was not moved to its place."""
-        # Closing writes out what is buffered, which fails when the disk is what failed.
-        with contextlib.suppress(OSError):
-            self._file.close()
-        self._path.unlink(missing_ok=True)
-        self._path.with_suffix(".leaves").unlink(missing_ok=True)
-
-
-def too_large(max_bytes: int) -> IexecError:
-    """The refusal of content beyond a limit in bytes."""
-    return IexecError("CONTENT_TOO_LARGE", f"the content is larger than the {max_bytes} bytes allowed")
-
-
 def _parsed(cid: Cid | str) -> Cid:
     return parse_cid(cid) if isinstance(cid, str) else cid
-
-
-def _split(digests: bytes) -> list[bytes]:
-    return [digests[start : start + _DIGEST_BYTES] for start in range(0, len(digests), _DIGEST_BYTES)]
-
-
-async def _pieces(path: Path) -> AsyncIterator[bytes]:
-    async with await anyio.open_file(path, "rb") as file:
-        while piece := await file.read(_SPOOL_BYTES):
-            yield piece
 
 
 def _sync_directory(directory: Path) -> None:
@@ -293,7 +288,3 @@ def _sync_directory(directory: Path) -> None:
 
 def _damaged(cid: Cid) -> IexecError:
     return IexecError("CONTENT_MISMATCH", f"the stored copy of {cid} is damaged")
-
-
-def _unwritable(error: OSError) -> IexecError:
-    return IexecError("STORE_UNWRITABLE", f"the content store cannot write: {error.strerror}")

@@ -133,14 +133,25 @@ async def test_what_is_no_upload_is_refused_and_leaves_nothing(
 ) -> None:
     async with session.post(f"{base_url}/api/v0/add", data=body, headers={"content-type": content_type}) as response:
         assert response.status == 400
-        assert (await response.json())["code"] == "BAD_REQUEST"
+        answer = await response.json()
+        assert answer["Type"] == "error"
+        assert answer["Refusal"]["code"] == "BAD_REQUEST"
     assert not [path for path in (tmp_path / "content").rglob("*") if path.is_file()]
 
 
-async def test_other_cid_versions_are_refused_by_name(base_url: str, session: aiohttp.ClientSession) -> None:
-    async with session.post(f"{base_url}/api/v0/add?cid-version=1", data={"file": "x"}) as response:
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("cid-version=2", "hash=blake3", "chunker=rabin", "chunker=size-1", "chunker=size-9999999", "trickle=true"),
+        *("nocopy=true", "inline=true", "to-files=/x", "preserve-mode=true", "raw-leaves=perhaps", "max-file-links=2"),
+    ],
+)
+async def test_options_that_cannot_be_honoured_are_refused_by_name(
+    base_url: str, session: aiohttp.ClientSession, option: str
+) -> None:
+    async with session.post(f"{base_url}/api/v0/add?{option}", data={"file": "x"}) as response:
         assert response.status == 400
-        assert "cid-version" in (await response.json())["error"]
+        assert option.partition("=")[0] in (await response.json())["Message"]
 
 
 async def test_limits_of_the_reader_hold(client: ContentClient, tmp_path: Path) -> None:
