@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,30 @@ from pyiexec.protocol.errors import IexecError
 T = TypeVar("T", bound=msgspec.Struct)
 
 PREFIX = "PYIEXEC_"
+
+#: What stands for a password when settings are shown.
+_MASKED = "***"
+#: In an authority, and as a parameter of PostgreSQL's.
+_PASSWORDS = (re.compile(r"(?P<before>//[^/?#:@\[]*:).*(?=@)"), re.compile(r"(?P<before>[?&]password=)[^&]*"))
+
+
+def without_passwords(text: str) -> str:
+    """A URL that may be shown: what it holds of passwords is masked."""
+    for pattern in _PASSWORDS:
+        text = pattern.sub(rf"\g<before>{_MASKED}", text)
+    return text
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of a service. Shown, in a log or a traceback, they do not tell the passwords in their URLs."""
+
+    def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            yield name, without_passwords(value) if isinstance(value, str) else value
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
 
 
 def load_settings(kind: type[T], path: Path | None, environment: Mapping[str, str]) -> T:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pyiexec.foundation.settings import from_json, load_settings, save_settings, to_json
+from pyiexec.foundation.settings import Settings, from_json, load_settings, save_settings, to_json
 from pyiexec.protocol.errors import IexecError
 
 
@@ -63,3 +63,26 @@ def test_a_refusal_does_not_repeat_values(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(IexecError, match=r"absent\.toml"):
         load_settings(Sample, tmp_path / "absent.toml", {})
+
+
+class Connected(Settings, frozen=True, kw_only=True):
+    database_url: str
+    port: int = 0
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://market:s3cret@db.example/market", "postgresql://market:***@db.example/market"),
+        ("postgresql://market:s3/cr@et@db/market?sslmode=require", "postgresql://market:***@db/market?sslmode=require"),
+        ("postgresql:///market?user=u&password=s3cret&host=/run", "postgresql:///market?user=u&password=***&host=/run"),
+        ("https://user:s3cret@node.example:8545", "https://user:***@node.example:8545"),
+        ("sqlite:////var/lib/market.db", "sqlite:////var/lib/market.db"),
+        ("http://[::1]:8545/path@v1", "http://[::1]:8545/path@v1"),
+    ],
+)
+def test_settings_are_shown_without_the_passwords_of_their_urls(url: str, shown: str) -> None:
+    settings = Connected(database_url=url, port=1)
+    assert repr(settings) == f"Connected(database_url={shown!r}, port=1)"
+    assert dict(settings.__rich_repr__()) == {"database_url": shown, "port": 1}
+    assert from_json(to_json(settings), Connected).database_url == url
