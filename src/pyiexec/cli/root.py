@@ -54,6 +54,8 @@ LEAVES: Mapping[str, Leaf] = {
     "run": Leaf("pyiexec.cli.run:run", "Run an app: find the best offer, buy, wait, download."),
     "app": Leaf("pyiexec.cli.app:app", "Deploy, check, publish and show applications."),
     "workerpool": Leaf("pyiexec.cli.workerpool:workerpool", "Deploy, publish and show workerpools."),
+    "dataset": Leaf("pyiexec.cli.dataset:dataset", "Encrypt and decrypt datasets."),
+    "secret": Leaf("pyiexec.cli.secret:secret", "Set, check, list, rotate and delete secrets."),
     "order": Leaf("pyiexec.cli.order:order", "Write, sign, publish, match and cancel orders."),
     "orderbook": Leaf("pyiexec.cli.orderbook:orderbook", "Browse the orders on offer."),
     "deal": Leaf("pyiexec.cli.deal:deal", "Show deals."),
@@ -63,6 +65,8 @@ LEAVES: Mapping[str, Leaf] = {
     "worker": Leaf("pyiexec.cli.worker:worker", "Run a worker on this machine."),
     "contracts": Leaf("pyiexec.cli.contracts:contracts", "Deploy, export and verify the contracts."),
     "scheduler": Leaf("pyiexec.cli.scheduler:scheduler", "Run the scheduler of a workerpool."),
+    "sms": Leaf("pyiexec.cli.sms:sms", "Run the secret management service."),
+    "compass": Leaf("pyiexec.cli.compass:compass", "Run the service that tells where schedulers are."),
 }
 
 

@@ -83,3 +83,14 @@ async def show(address: str, open_client: Any) -> None:
     async with open_client() as client:
         found = await client.workerpools.show(address)
     emit(to_builtins(found))
+
+
+@workerpool.command("set-url")
+@click.argument("address", type=ADDRESS)
+@click.argument("url")
+@acting
+async def set_url(address: str, url: str, open_client: Any) -> None:
+    """Tell the compass that the scheduler of the pool at ADDRESS is reached at URL, an origin; '' takes it back."""
+    async with open_client() as client:
+        await client.workerpools.set_url(address, url)
+    emit({"address": address, "apiUrl": url}, f"{address} is at {url}" if url else f"{address} has no URL any more")

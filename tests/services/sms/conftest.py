@@ -100,7 +100,9 @@ def legacy(secret: Secret, value: str, signer: Signer) -> str:
 
 
 @asynccontextmanager
-async def running(chain: Marketplace, database: str, key_file: Path, **options: Any) -> AsyncIterator[Sms]:
+async def running(
+    chain: Marketplace, database: str, key_file: Path, *, clock: Any = None, **options: Any
+) -> AsyncIterator[Sms]:
     """A service over a database and a key ring, stopped in the end."""
     stop, started = anyio.Event(), anyio.Event()
     urls: list[str] = []
@@ -116,7 +118,7 @@ async def running(chain: Marketplace, database: str, key_file: Path, **options: 
         hub=chain.manifest.hub,
         **{"rpc_url": chain.url} | options,
     )
-    clock = SetClock()
+    clock = clock or SetClock()
     async with AsyncExitStack() as stack:
         group = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(stop.set)
