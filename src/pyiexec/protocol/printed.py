@@ -80,7 +80,7 @@ class StreamTail:
 
     def join(self, piece: Excerpt) -> bool:
         """Take a piece in, without what is known of it, and with a gap where it comes too late; whether it is news."""
-        if piece.end <= self.end:
+        if not piece.text or piece.end <= self.end:
             return False
         if piece.offset > self.end:
             self._pieces.clear()
