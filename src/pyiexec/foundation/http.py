@@ -102,7 +102,8 @@ def _http_error(_request: Request[Any, Any, Any], error: HTTPException) -> Respo
     body = {"ok": False, "error": error.detail or "request refused", "code": "BAD_REQUEST", "retry": False}
     if error.extra:
         body["details"] = error.extra
-    return Response(body, status_code=error.status_code, media_type=MediaType.JSON)
+    # A refused method is told which ones are not.
+    return Response(body, status_code=error.status_code, media_type=MediaType.JSON, headers=error.headers)
 
 
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:

@@ -45,7 +45,7 @@ def check_change(action: Action, secret: Secret, standing: Standing, *, legacy: 
         raise IexecError("SECRET_UNKNOWN", f"{told(secret)} is not set")
     if not legacy:
         return True
-    if action is Action.DELETE or (action is Action.REPLACE and secret.kind is not SecretKind.WEB2):
+    if action is not Action.CREATE and (action is not Action.REPLACE or secret.kind is not SecretKind.WEB2):
         raise IexecError("SECRET_REFUSED", f"{told(secret)} can only be changed with an EIP712 authorisation")
     if standing.bound:
         raise IexecError(
