@@ -106,6 +106,21 @@ _HUB: Mapping[str, _Reader] = {
         "volume": data.uint(5),
     },
     "SchedulerNotice": lambda topics, data: {"workerpool": topic_address(topics[1]), "dealid": data.bytes32(0)},
+    "SchedulerNoticeBoost": lambda topics, data: {
+        "workerpool": topic_address(topics[1]),
+        "dealid": data.bytes32(0),
+        "app": data.address(1),
+        "dataset": data.address(2),
+        "category": data.uint(3),
+        "tag": data.bytes32(4),
+        "params": data.text(5),
+        "beneficiary": data.address(6),
+    },
+    "ResultPushedBoost": lambda _, data: {
+        "dealid": data.bytes32(0),
+        "index": data.uint(1),
+        "results": data.bytes(2),
+    },
     "TaskInitialize": lambda topics, _: {"taskid": topics[1], "workerpool": topic_address(topics[2])},
     "TaskContribute": lambda topics, data: {
         "taskid": topics[1],

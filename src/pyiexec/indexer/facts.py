@@ -16,13 +16,14 @@ from pyiexec.indexer.words import Words
 
 
 class TransactionFact(NamedTuple):
-    """A transaction; `to` is None when it made a contract."""
+    """A transaction; `to` is None when it made a contract, `data` is what it was called with."""
 
     sender: str
     to: str | None
     value: int
     gas: int
     gas_price: int
+    data: str
 
 
 class ResourceFact(NamedTuple):
@@ -34,7 +35,10 @@ class ResourceFact(NamedTuple):
 
 
 class DealFact(NamedTuple):
-    """A deal, as far as the index keeps it."""
+    """A deal, as far as the index keeps it.
+
+    A Boost deal records neither when it was made nor the ratio of its pool: they are None.
+    """
 
     app: ResourceFact
     dataset: ResourceFact
@@ -46,11 +50,11 @@ class DealFact(NamedTuple):
     beneficiary: str
     callback: str
     params: str
-    start_time: int
+    start_time: int | None
     bot_first: int
     bot_size: int
     worker_stake: int
-    scheduler_reward_ratio: int
+    scheduler_reward_ratio: int | None
     sponsor: str
 
 
@@ -144,6 +148,7 @@ def read_transaction(raw: Mapping[str, Any]) -> TransactionFact:
         int(raw["value"], 16),
         int(raw["gas"], 16),
         int(gas_price, 16),
+        raw["input"],
     )
 
 
@@ -173,6 +178,32 @@ def read_deal(answer: str) -> DealFact | None:
         worker_stake=words.uint(19),
         scheduler_reward_ratio=words.uint(20),
         sponsor=words.address(21),
+    )
+
+
+def read_boost_deal(answer: str, notice: Mapping[str, Any]) -> DealFact | None:
+    """From a ``viewDealBoost`` answer and the ``SchedulerNoticeBoost`` that says the rest; None when there is none."""
+    words = Words(answer)
+    if not words.uint(11):
+        return None
+    return DealFact(
+        app=ResourceFact(notice["app"], words.address(0), words.uint(1)),
+        dataset=ResourceFact(notice["dataset"], words.address(2), words.uint(3)),
+        workerpool=ResourceFact(notice["workerpool"], words.address(4), words.uint(5)),
+        # Nobody votes on a Boost task.
+        trust=1,
+        category=notice["category"],
+        tag=notice["tag"],
+        requester=words.address(6),
+        beneficiary=notice["beneficiary"],
+        callback=words.address(8),
+        params=notice["params"],
+        start_time=None,
+        bot_first=words.uint(10),
+        bot_size=words.uint(11),
+        worker_stake=0,
+        scheduler_reward_ratio=None,
+        sponsor=words.address(13),
     )
 
 

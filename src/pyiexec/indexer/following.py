@@ -6,7 +6,10 @@ nothing. A batch that could not be completed, because the node went away or on t
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
+from typing import Any, TypeVar
 
 import anyio
 
@@ -21,12 +24,15 @@ from pyiexec.foundation.logs import get_logger
 from pyiexec.indexer import queries
 from pyiexec.indexer.bulk import BulkFetcher
 from pyiexec.indexer.events import TOPICS, Sources, read_events
-from pyiexec.indexer.projection import apply_batch, look_up
+from pyiexec.indexer.projection import Part, apply_part, look_up, split
 from pyiexec.indexer.queries import CURSOR
 from pyiexec.indexer.reading import ChainReader, Known, Unknown
 from pyiexec.indexer.settings import IndexerSettings
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import Address
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 log = get_logger(__name__)
 
@@ -108,17 +114,50 @@ class IndexFollower:
         async def look_up_known(unknown: Unknown) -> Known:
             return await self._database.read(lambda connection: look_up(connection, unknown))
 
-        facts = await self._reader.read(events, batch.logs, batch.cursor.hash, look_up_known)
-        taken = await leadership.write(lambda connection: apply_batch(connection, batch, events, facts))
-        if events:
-            log.info("indexed", events=len(events), block=batch.cursor.number)
+        facts = await self._reader.read(events, batch.cursor.hash, look_up_known)
+        parts = split(batch, events)
+        first = next(parts)
+        completed = await self._reader.with_transactions(facts, first.events)
+        part: Part | None = first
+        while part is not None:
+            following = next(parts, None)
+            # While a part is written the node looks for the transactions of the next.
+            taken, ahead = await _together(
+                partial(leadership.write, partial(apply_part, part=part, facts=completed)),
+                partial(self._reader.with_transactions, facts, following.events if following else ()),
+            )
+            if not taken:
+                return False
+            if part.events:
+                log.info("indexed", events=len(part.events), block=part.cursor.number)
+            part, completed = following, ahead
         if self._bulks and (facts.deals or batch.rewound_to is not None):
             self._bulks.wake()
-        return taken
+        return True
 
     async def _sources(self, hub: Address) -> Sources:
         contract = Hub(self._rpc, hub)
-        apps, datasets, workerpools = await read_all(
+        apps, datasets, workerpools = self._settings.registries or await read_all(
             contract.app_registry(), contract.dataset_registry(), contract.workerpool_registry()
         )
         return Sources(hub, apps.lower(), datasets.lower(), workerpools.lower())
+
+
+async def _together(first: Callable[[], Awaitable[T]], second: Callable[[], Awaitable[U]]) -> tuple[T, U]:
+    """What both return; the failure of one ends the other and is raised as it is."""
+    results: dict[int, Any] = {}
+    failures: list[IexecError] = []
+
+    async def run(place: int, function: Callable[[], Awaitable[Any]]) -> None:
+        try:
+            results[place] = await function()
+        except IexecError as error:
+            failures.append(error)
+            group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run, 0, first)
+        group.start_soon(run, 1, second)
+    if failures:
+        raise failures[0]
+    return results[0], results[1]

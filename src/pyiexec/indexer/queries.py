@@ -18,7 +18,7 @@ CURSOR = "indexer"
 _MOST_IDS = 10_000
 #: What handlers read of rows besides what they may change.
 _READ: Mapping[str, tuple[str, ...]] = {
-    "deals": ("requester", "category"),
+    "deals": ("requester", "category", "start_time"),
     "tasks": ("deal",),
     "contributions": ("task", "hash"),
 }

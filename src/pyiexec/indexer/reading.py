@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from typing import Any, NamedTuple, TypeVar
 
 import anyio
+import msgspec
 
-from pyiexec.chain.follower import Log
 from pyiexec.chain.hub import FUNCTIONS
 from pyiexec.chain.rpc import JsonRpc, RpcError, reverted
 from pyiexec.foundation.logs import get_logger
@@ -77,11 +77,10 @@ class ChainReader:
         self._size = batch
         self._whole_blocks = True
 
-    async def read(self, events: Sequence[Event], logs: Sequence[Log], head: str, look_up: LookUp) -> Facts:
-        """The facts for `events`.
+    async def read(self, events: Sequence[Event], head: str, look_up: LookUp) -> Facts:
+        """The facts for `events`, without `Facts.timestamps` and `Facts.transactions`.
 
         Args:
-            logs: the raw ones, some nodes' tell the time.
             head: hash of the last block that was read.
             look_up: what of all this the index knows already.
 
@@ -89,24 +88,27 @@ class ChainReader:
             IexecError: ``CHAIN_UNREACHABLE``, ``CHAIN_REFUSED``; the batch may be read again.
         """
         found = Facts()
-        await self._read_transactions(events, logs, found)
         await self._read_views(events, head, found)
         await self._complete(events, head, found, look_up)
         return found
 
     # --- blocks and transactions ----------------------------------------------------------------------------------
 
-    async def _read_transactions(self, events: Sequence[Event], logs: Sequence[Log], found: Facts) -> None:
+    async def with_transactions(self, found: Facts, events: Iterable[Event]) -> Facts:
+        """The facts, with the blocks and transactions of some of the events.
+
+        Raises:
+            IexecError: as `read`.
+        """
         wanted: dict[str, set[str]] = {}
         for event in events:
             wanted.setdefault(event.block_hash, set()).add(event.transaction)
+        completed = msgspec.structs.replace(found, timestamps={}, transactions={})
         if self._whole_blocks:
-            await self._read_whole_blocks(wanted, found)
+            await self._read_whole_blocks(wanted, completed)
         else:
-            found.timestamps = {
-                raw["blockHash"]: int(raw["blockTimestamp"], 16) for raw in logs if raw.get("blockTimestamp")
-            }
-            await self._read_single_transactions(wanted, found)
+            await self._read_single_transactions(wanted, completed)
+        return completed
 
     async def _read_whole_blocks(self, wanted: Mapping[str, set[str]], found: Facts) -> None:
         blocks = await self._ask([("eth_getBlockByHash", (block_hash, True)) for block_hash in wanted])
@@ -122,14 +124,13 @@ class ChainReader:
         self._whole_blocks = there <= SPARSE * sum(map(len, wanted.values()))
 
     async def _read_single_transactions(self, wanted: Mapping[str, set[str]], found: Facts) -> None:
-        untimed = [block_hash for block_hash in wanted if block_hash not in found.timestamps]
         places = [(block_hash, name) for block_hash, names in wanted.items() for name in sorted(names)]
-        requests: list[Request] = [("eth_getBlockByHash", (block_hash, False)) for block_hash in untimed]
+        requests: list[Request] = [("eth_getBlockByHash", (block_hash, False)) for block_hash in wanted]
         requests += [("eth_getTransactionByHash", (name,)) for _, name in places]
         answers = await self._ask(requests)
-        for block_hash, block in zip(untimed, answers, strict=False):
+        for block_hash, block in zip(wanted, answers, strict=False):
             found.timestamps[block_hash] = int(_expect(block, f"block {block_hash}")["timestamp"], 16)
-        for (block_hash, name), answer in zip(places, answers[len(untimed) :], strict=True):
+        for (block_hash, name), answer in zip(places, answers[len(wanted) :], strict=True):
             raw = _expect(answer, f"transaction {name}")
             if raw["blockHash"] != block_hash:
                 raise IexecError("CHAIN_UNREACHABLE", f"transaction {name} has moved to another block")
@@ -137,13 +138,14 @@ class ChainReader:
 
     # --- views ----------------------------------------------------------------------------------------------------
 
-    async def _read_views(self, events: Iterable[Event], head: str, found: Facts) -> None:
+    async def _read_views(self, events: Sequence[Event], head: str, found: Facts) -> None:
         deals: dict[str, None] = {}
+        boosts = {event.fields["dealid"]: event.fields for event in events if event.name == "SchedulerNoticeBoost"}
         tasks: dict[str, None] = {}
         contributions: dict[tuple[str, str], None] = {}
         assets: dict[str, dict[str, None]] = {"AppTransfer": {}, "DatasetTransfer": {}, "WorkerpoolTransfer": {}}
         for event in events:
-            if event.name == "OrdersMatched":
+            if event.name == "OrdersMatched" and event.fields["dealid"] not in boosts:
                 deals[event.fields["dealid"]] = None
             elif event.name in ("TaskInitialize", "TaskFinalize"):
                 tasks[event.fields["taskid"]] = None
@@ -152,6 +154,10 @@ class ChainReader:
             elif event.name in assets:
                 assets[event.name][event.fields["asset"]] = None
         found.deals = await self._view("viewDeal", deals, facts.read_deal, head)
+        for deal, answer in (await self._view("viewDealBoost", boosts, str, head)).items():
+            boost = facts.read_boost_deal(answer, boosts[deal])
+            if boost is not None:
+                found.deals[deal] = boost
         found.tasks = await self._view("viewTask", tasks, facts.read_task, head)
         found.contributions = await self._view("viewContribution", contributions, facts.read_contribution, head)
         found.apps = await self._view("viewApp", assets["AppTransfer"], facts.read_app, head)

@@ -11,15 +11,36 @@ from typing import Any
 
 import msgspec
 
+from pyiexec.chain.hub import FUNCTIONS
 from pyiexec.protocol.errors import IexecError
-from pyiexec.protocol.primitives import NULL_ADDRESS
+from pyiexec.protocol.ids import task_id
+from pyiexec.protocol.primitives import NULL_ADDRESS, Bytes32, DealId
 from pyiexec.protocol.trust import slashed_score
 from pyiexec.storage.cid import parse_cid
+
+_CLAIM_BOOST = FUNCTIONS["claimBoost"].selector.hex()
 
 
 def score_after(event: str, score: int) -> int:
     """A worker's reputation after ``AccurateContribution`` or ``FaultyContribution``."""
     return score + 1 if event == "AccurateContribution" else slashed_score(score)
+
+
+def claimed_boost_task(task: str, data: str) -> tuple[str, int] | None:
+    """Deal and index of a Boost task that a transaction claimed, from its call data; None when they are not in it.
+
+    The log of a claim tells the task alone, and the hub does not keep whose it is. The call is looked for wherever it
+    may be wrapped, and the right one is recognised by its hash.
+    """
+    start = data.find(_CLAIM_BOOST)
+    while start >= 0:
+        words = data[start + len(_CLAIM_BOOST) :][:128]
+        if len(words) == 128 and int(words[64:], 16) < 1 << 16:
+            deal, index = "0x" + words[:64], int(words[64:], 16)
+            if task_id(DealId(Bytes32(deal)), index) == task:
+                return deal, index
+        start = data.find(_CLAIM_BOOST, start + 1)
+    return None
 
 
 # --- bulk deals ---------------------------------------------------------------------------------------------------

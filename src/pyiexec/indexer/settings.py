@@ -14,7 +14,9 @@ class IndexerSettings(msgspec.Struct, frozen=True, kw_only=True):
         database_url: SQLAlchemy URL. Several processes may share a database: one of them follows the chain, all answer.
         rpc_url: node of the chain.
         chain_id: the chain served.
-        hub: PoCo's contract on it; the registries are asked of it.
+        hub: PoCo's contract on it.
+        registries: of apps, datasets and workerpools; None for those the hub names when the service starts. A hub that
+            changes its registries does not tell when, so that an index of both must be told where the older ones are.
         start_block: first block with events of the hub; an earlier one only costs time at the first start.
         gateway_url: where the lists of bulk deals are fetched from; None leaves them out.
         host: address to listen on.
@@ -30,6 +32,7 @@ class IndexerSettings(msgspec.Struct, frozen=True, kw_only=True):
     rpc_url: str
     chain_id: int
     hub: Address
+    registries: tuple[Address, Address, Address] | None = None
     start_block: int = 0
     gateway_url: str | None = None
     host: str = "127.0.0.1"
