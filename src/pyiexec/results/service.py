@@ -8,15 +8,25 @@ from pathlib import Path
 
 import aiohttp
 import anyio
+from litestar.handlers import BaseRouteHandler
 
+from pyiexec.chain.hub import Hub
+from pyiexec.chain.rpc import JsonRpc
 from pyiexec.foundation import http
 from pyiexec.foundation.clock import Clock, SystemClock
+from pyiexec.foundation.database import Database, Migrations
+from pyiexec.protocol.errors import IexecError
 from pyiexec.results.app import create_app
+from pyiexec.results.proxy import Proxy
+from pyiexec.results.proxy_routes import proxy_routes
 from pyiexec.results.sessions import Sessions
 from pyiexec.results.settings import ResultsSettings
+from pyiexec.results.tokens import Tokens, load_keys
 from pyiexec.storage.kubo import KuboNode
 from pyiexec.storage.node import ContentNode
 from pyiexec.storage.store import ContentStore
+
+MIGRATIONS = Migrations("pyiexec.results.migrations", lineage="results")
 
 
 async def serve(settings: ResultsSettings, *, ready: http.Ready, stop: anyio.Event, clock: Clock | None = None) -> None:
@@ -29,7 +39,8 @@ async def serve(settings: ResultsSettings, *, ready: http.Ready, stop: anyio.Eve
         clock: where the time comes from.
 
     Raises:
-        IexecError: ``PORT_TAKEN``, ``STORE_UNWRITABLE``.
+        IexecError: ``PORT_TAKEN``, ``STORE_UNWRITABLE``; with a chain also ``BAD_SETTINGS``,
+            ``DATABASE_UNAVAILABLE``.
     """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
@@ -48,5 +59,36 @@ async def serve(settings: ResultsSettings, *, ready: http.Ready, stop: anyio.Eve
             make_room=store.space.check,
         )
         await sessions.forget_expired()
-        app = create_app(node, sessions, settings.max_upload_bytes)
+        proxied = await _proxied(settings, store, node, clock, stack)
+        app = create_app(node, sessions, settings.max_upload_bytes, proxied)
         await http.serve(app, settings.host, settings.port, ready=ready, stop=stop)
+
+
+async def _proxied(
+    settings: ResultsSettings, store: ContentStore, node: ContentNode, clock: Clock, stack: AsyncExitStack
+) -> list[BaseRouteHandler]:
+    """The routes of the result proxy, none without a chain."""
+    if settings.rpc_url is None or settings.hub is None or settings.chain_id is None:
+        if any(setting is not None for setting in (settings.rpc_url, settings.hub, settings.chain_id)):
+            raise IexecError("BAD_SETTINGS", "rpc_url, chain_id and hub are given together, for the result proxy")
+        return []
+    directory = Path(settings.directory)
+    key_file = Path(settings.token_key_file) if settings.token_key_file else directory / "token.key"
+    tokens = Tokens(load_keys(key_file, os.urandom), settings.token_seconds)
+    database_url = settings.database_url or f"sqlite:///{directory / 'results.db'}"
+    database = await Database.open(database_url, [MIGRATIONS])
+    stack.push_async_callback(database.close)
+    rpc = await stack.enter_async_context(JsonRpc(settings.rpc_url))
+    proxy = Proxy(
+        database,
+        node,
+        Hub(rpc, settings.hub),
+        settings.chain_id,
+        tokens,
+        clock,
+        entropy=os.urandom,
+        incoming=store.incoming,
+        max_bytes=settings.max_result_bytes,
+        daily_bytes=settings.daily_bytes,
+    )
+    return proxy_routes(proxy, settings.chain_id, settings.max_result_bytes)

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import anyio
 import pytest
 from aiohttp import web
 
-from pyiexec.foundation.http import http_session
 from pyiexec.protocol.errors import IexecError
 from pyiexec.storage.cid import DAG_PB, RAW, Cid
 from pyiexec.storage.client import ContentClient
@@ -21,12 +19,6 @@ from .conftest import UPLOAD_LIMIT
 
 pytestmark = pytest.mark.anyio
 LARGE = bytes(range(256)) * 8192 + b"tail"
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with http_session() as session:
-        yield session
 
 
 def folder_of(path: Path) -> list[Path]:

@@ -1,0 +1,1 @@
+"""Alembic lineage ``results``: the result proxy's tables."""
