@@ -17,15 +17,14 @@ import hypothesis
 import pytest
 from hypothesis import HealthCheck, Phase
 from hypothesis.stateful import run_state_machine_as_test
-
-from pyiexec.chain import calls
-from pyiexec.chain.hub import FUNCTIONS
-from pyiexec.protocol.tasks import TaskStatus
 from tests.contracts.model.conftest import stage
 from tests.contracts.model.dice import Dice
 from tests.contracts.model.machine import Histories
 from tests.contracts.model.stage import Stage
 from tests.contracts.model.steps import step, steps_of
+
+from pyiexec.chain import calls
+from pyiexec.protocol.tasks import TaskStatus
 
 from .indexing import Dump, Index
 
