@@ -150,7 +150,10 @@ def _consume(connection: sa.Connection, order_hash: str, volume: int) -> None:
         connection.execute(sa.insert(CONSUMED).values(order_hash=order_hash, volume=max(0, volume)))
         return
     # Orders that are no order of the book may have any volume; theirs only must not break the table.
-    after = max(0, min(before + volume, _LARGEST))
+    after = min(before + volume, _LARGEST)
+    if after <= 0:
+        connection.execute(sa.delete(CONSUMED).where(CONSUMED.c.order_hash == order_hash))
+        return
     connection.execute(sa.update(CONSUMED).where(CONSUMED.c.order_hash == order_hash).values(volume=after))
 
 
@@ -169,26 +172,16 @@ def stale(connection: sa.Connection, copy: Copy, block: int, touched: Iterable[s
 
 def uncopied(connection: sa.Connection, copy: Copy) -> set[str]:
     """Subjects on which orders in the book depend, and of which there is no copy."""
-    live = ORDERS.c.status.in_(LIVE)
-    pairs: list[tuple[sa.Column[Any], sa.ColumnElement[bool]]]
     if copy is STAKE:
-        pairs = [(ORDERS.c.signer, ORDERS.c.kind.in_(_STAKED))]
-    elif copy is PRESIGNER:
-        pairs = [(ORDERS.c.order_hash, ORDERS.c.presigned.is_(True))]
+        column, which = ORDERS.c.signer, ORDERS.c.kind.in_(_STAKED)
+    elif copy is OWNER:
+        column, which = ORDERS.c.resource, ORDERS.c.kind != "requestorder"
     else:
-        sold = (
-            ("apporder", ORDERS.c.app),
-            ("datasetorder", ORDERS.c.dataset),
-            ("workerpoolorder", ORDERS.c.workerpool),
-        )
-        pairs = [(column, ORDERS.c.kind == kind) for kind, column in sold]
+        column, which = ORDERS.c.order_hash, ORDERS.c.presigned.is_(True)
     subject = copy.table.c[copy.subject]
-    found: set[str] = set()
-    for column, which in pairs:
-        joined = sa.outerjoin(ORDERS, copy.table, subject == column)
-        query = sa.select(column).distinct().select_from(joined).where(live, which, subject.is_(None))
-        found |= set(connection.execute(query).scalars())
-    return found
+    joined = sa.outerjoin(ORDERS, copy.table, subject == column)
+    query = sa.select(column).distinct().select_from(joined)
+    return set(connection.execute(query.where(ORDERS.c.status.in_(LIVE), which, subject.is_(None))).scalars())
 
 
 def copied(connection: sa.Connection, copy: Copy, subject: str) -> Any:

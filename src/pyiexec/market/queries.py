@@ -27,7 +27,7 @@ from pyiexec.market.listing import (
 from pyiexec.market.review import event_item, review
 from pyiexec.market.rows import LISTING_COLUMNS, bump, read_listing, row_of
 from pyiexec.market.rules import Book, Facts, serving
-from pyiexec.market.sql_filters import clauses
+from pyiexec.market.sql_filters import clauses, constant
 from pyiexec.market.tables import CHALLENGES, ORDERS, REVISIONS
 from pyiexec.protocol.orders import Order, RequestOrder, kind_of
 from pyiexec.protocol.primitives import NULL_ADDRESS, Address, Bytes32, OrderHash
@@ -86,20 +86,24 @@ def listing(connection: sa.Connection, kind: str, order_hash: Bytes32) -> Listin
 
 def page(connection: sa.Connection, wanted: Filter, window: Window, counts: Counts) -> Page:
     """Open orders that a filter lets through: offers cheapest first, requests best payer first; then the oldest."""
-    which = clauses(wanted)
-    query = (
+
+    def count() -> int:
+        query = sa.select(sa.func.count()).select_from(ORDERS).where(*clauses(wanted))
+        return int(connection.execute(query).scalar_one())
+
+    total = counts.get(connection, wanted.kind, wanted, count)
+    return Page([read_listing(row) for row in connection.execute(page_query(wanted, window))], total)
+
+
+def page_query(wanted: Filter, window: Window) -> sa.Select[Any]:
+    """The query for a page; an index holds the orders of each kind in the order wanted."""
+    return (
         sa.select(*LISTING_COLUMNS)
-        .where(*which)
+        .where(*clauses(wanted))
         .order_by(ORDERS.c.rank, ORDERS.c.published_at, ORDERS.c.order_hash)
         .limit(window.limit)
         .offset(window.offset)
     )
-
-    def count() -> int:
-        return int(connection.execute(sa.select(sa.func.count()).select_from(ORDERS).where(*which)).scalar_one())
-
-    total = counts.get(connection, wanted.kind, wanted, count)
-    return Page([read_listing(row) for row in connection.execute(query)], total)
 
 
 def page_of_deals(
@@ -229,14 +233,17 @@ def publish(connection: sa.Connection, new: Listing, facts: Facts) -> Listing:
 
 def _is_alone(connection: sa.Connection, new: Listing) -> bool:
     """Whether no other order stands otherwise because of this one."""
-    query = sa.select(ORDERS.c.order_hash).where(ORDERS.c.status.in_(LIVE)).limit(1)
+    live = [constant(status) for status in LIVE]
+    query = sa.select(ORDERS.c.order_hash).where(ORDERS.c.status.in_(live)).limit(1)
     if task_stake(new.order):
         query = query.where(ORDERS.c.signer == new.signer, ORDERS.c.kind.in_(("workerpoolorder", "requestorder")))
     elif new.kind in ("apporder", "datasetorder"):
         name = resource_name(new.kind)
         missing = Reason.NO_APPORDER if new.kind == "apporder" else Reason.NO_DATASETORDER
         resource = parties(new.order)[name]
-        query = query.where(ORDERS.c.kind == "requestorder", ORDERS.c[name] == resource, ORDERS.c.reason == missing)
+        query = query.where(
+            ORDERS.c.kind == constant("requestorder"), ORDERS.c[name] == resource, ORDERS.c.reason == missing
+        )
     else:
         return True
     return connection.execute(query).first() is None
@@ -261,7 +268,7 @@ def withdrawable(connection: sa.Connection, kind: str, signer: Address, resource
             ORDERS.c.kind == kind,
             ORDERS.c.status.in_(LIVE),
             ORDERS.c.signer == signer,
-            ORDERS.c[resource_name(kind)] == resource,
+            ORDERS.c.resource == resource,
         )
         .order_by(ORDERS.c.published_at.desc(), ORDERS.c.order_hash)
     )
@@ -286,7 +293,7 @@ def unpublish(connection: sa.Connection, kind: str, order_hashes: Sequence[Order
                 connection, room="orders", event=f"{kind}_unpublished", payload=order_hash, reason="withdrawn"
             )
         if kind in ("apporder", "datasetorder"):
-            changes.left[kind, getattr(row, resource_name(kind))] = None
+            changes.left[kind, row.resource] = None
         elif row.task_stake:
             changes.signers[row.signer] = None
     connection.execute(

@@ -17,7 +17,7 @@ from pyiexec.market.changes import Cause, Changes
 from pyiexec.market.listing import LIVE, Reason, Status, listing_to_json
 from pyiexec.market.rows import LISTING_COLUMNS, bump, read_listing
 from pyiexec.market.rules import serving
-from pyiexec.market.sql_filters import clauses
+from pyiexec.market.sql_filters import clauses, constant
 from pyiexec.market.standing import Claim, Footing, Known, footing, spend
 from pyiexec.market.tables import CLOSURES, CONSUMED, ORDERS, OWNERS, PRESIGNERS, STAKES
 from pyiexec.protocol.primitives import NULL_ADDRESS, Address
@@ -27,11 +27,6 @@ T = TypeVar("T")
 #: Values in one list of a query.
 _AT_ONCE = 500
 _STAKED = ("workerpoolorder", "requestorder")
-_RESOURCE = sa.case(
-    (ORDERS.c.kind == "apporder", ORDERS.c.app),
-    (ORDERS.c.kind == "datasetorder", ORDERS.c.dataset),
-    else_=ORDERS.c.workerpool,
-)
 _KNOWN = (
     sa.select(
         *(column for column in ORDERS.c if column is not ORDERS.c.document),
@@ -44,7 +39,7 @@ _KNOWN = (
     .select_from(ORDERS)
     .outerjoin(CONSUMED, CONSUMED.c.order_hash == ORDERS.c.order_hash)
     .outerjoin(CLOSURES, CLOSURES.c.order_hash == ORDERS.c.order_hash)
-    .outerjoin(OWNERS, OWNERS.c.asset == _RESOURCE)
+    .outerjoin(OWNERS, OWNERS.c.asset == ORDERS.c.resource)
     .outerjoin(PRESIGNERS, PRESIGNERS.c.order_hash == ORDERS.c.order_hash)
     .where(ORDERS.c.status != Status.UNPUBLISHED)
 )
@@ -73,11 +68,10 @@ def review(connection: sa.Connection, changes: Changes, now: int) -> None:
         now: milliseconds since the Unix epoch, for what is suspended.
     """
     touched = _rows(connection, ORDERS.c.order_hash, changes.orders)
-    for column, kind in ((ORDERS.c.app, "apporder"), (ORDERS.c.dataset, "datasetorder")):
-        touched |= _rows(connection, column, changes.assets, ORDERS.c.kind == kind)
-    touched |= _rows(connection, ORDERS.c.workerpool, changes.assets, ORDERS.c.kind == "workerpoolorder")
+    for kind in ("apporder", "datasetorder", "workerpoolorder"):
+        touched |= _rows(connection, ORDERS.c.resource, changes.assets, ORDERS.c.kind == constant(kind))
     causes = {
-        order_hash: changes.orders.get(order_hash) or changes.assets.get(_resource(row))
+        order_hash: changes.orders.get(order_hash) or changes.assets.get(row.resource)
         for order_hash, row in touched.items()
     }
     _review_offers(connection, [row for row in touched.values() if row.kind not in _STAKED], causes, changes, now)
@@ -98,7 +92,7 @@ def _review_offers(
         cause = causes[row.order_hash]
         if (after.status is Status.OPEN) != (row.status == Status.OPEN):
             moved = changes.opened if after.status is Status.OPEN else changes.left
-            moved[row.kind, _resource(row)] = cause
+            moved[row.kind, row.resource] = cause
         found.append(_Change(row, after, after.remaining if after.status is Status.OPEN else 0, cause))
     _store(connection, found, now)
 
@@ -112,7 +106,7 @@ def _requests_concerned(connection: sa.Connection, changes: Changes) -> dict[str
             missing = Reason.NO_APPORDER if kind == "apporder" else Reason.NO_DATASETORDER
             # Whom an offer already serves, another one does not help; whom none serves, none leaves.
             suits = ORDERS.c.reason == missing if came else ORDERS.c.reason.is_distinct_from(missing)
-            rows = _rows(connection, column, [resource], ORDERS.c.kind == "requestorder", suits)
+            rows = _rows(connection, column, [resource], ORDERS.c.kind == constant("requestorder"), suits)
             concerned |= {order_hash: (row, cause) for order_hash, row in rows.items() if order_hash not in concerned}
     return concerned
 
@@ -252,16 +246,11 @@ def _rows(
 ) -> dict[str, Any]:
     """Orders by a column; those found by anything but their hash only while they are in the book."""
     found: dict[str, Any] = {}
-    live = () if column is ORDERS.c.order_hash else (ORDERS.c.status.in_(LIVE),)
+    live = () if column is ORDERS.c.order_hash else (ORDERS.c.status.in_([constant(status) for status in LIVE]),)
     for part in _parts(list(values)):
         query = _KNOWN.where(column.in_(part), *live, *more)
         found |= {row.order_hash: row for row in connection.execute(query)}
     return found
-
-
-def _resource(row: Any) -> Address:
-    name = "workerpool" if row.kind in _STAKED else row.kind.removesuffix("order")
-    return Address(getattr(row, name))
 
 
 def _parts(values: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from pyiexec.market.listing import Listing, Reason, Status, parties, ranking_price, task_stake
+from pyiexec.market.listing import Listing, Reason, Status, parties, ranking_price, resource_name, task_stake
 from pyiexec.market.sql_filters import tag_words
 from pyiexec.market.tables import ORDERS, REVISIONS, TAG_WORDS
 from pyiexec.protocol.orders import ORDER_KINDS, RequestOrder, WorkerpoolOrder
@@ -55,6 +55,7 @@ def row_of(new: Listing) -> dict[str, Any]:
         "reason": new.reason,
         "since": new.since,
         "signer": new.signer,
+        "resource": parties(order)[resource_name(new.kind)],
         **parties(order),
         "beneficiary": None,
         "price": price,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from pyiexec.market.filters import LENIENT_TAG_BITS, Filter
-from pyiexec.market.listing import BULK_VOLUME, Status
+from pyiexec.market.listing import BULK_VOLUME, Status, resource_name
 from pyiexec.market.tables import ORDERS, TAG_WORDS
 
 _WORD_BITS = 64
@@ -15,8 +15,9 @@ _WORD_MASK = (1 << _WORD_BITS) - 1
 def clauses(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     """The conditions on open orders."""
     columns = ORDERS.c
-    found = [columns.kind == wanted.kind, columns.status == Status.OPEN]
-    found += [columns[name] == address for name, address in wanted.equal.items()]
+    found = [columns.kind == constant(wanted.kind), columns.status == constant(Status.OPEN)]
+    sold = resource_name(wanted.kind)
+    found += [columns["resource" if name == sold else name] == value for name, value in wanted.equal.items()]
     for name, addresses in wanted.allowed.items():
         # One value as an equation: databases plan a list of one worse.
         found.append(columns[name] == addresses[0] if len(addresses) == 1 else columns[name].in_(addresses))
@@ -43,6 +44,16 @@ def clauses(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     if wanted.max_price is not None:
         found.append(columns.price <= wanted.max_price)
     return found
+
+
+def constant(word: str) -> sa.ColumnElement[str]:
+    """A word of ours written into the query itself, where databases choose indexes by it.
+
+    Args:
+        word: a kind or status of orders: letters, nothing that anybody sent.
+    """
+    assert word.isalpha(), "not a word of ours"
+    return sa.literal_column(f"'{word}'", sa.String)
 
 
 def tag_words(tag: int) -> list[int]:

@@ -24,6 +24,8 @@ ORDERS = sa.Table(
     sa.Column("reason", sa.String(32)),
     sa.Column("since", sa.BigInteger),
     sa.Column("signer", sa.String(42), nullable=False),
+    # What is sold; of requests, the requester.
+    sa.Column("resource", sa.String(42), nullable=False),
     # The party the order is about, or the one it is restricted to; the null address restricts nothing.
     sa.Column("app", sa.String(42), nullable=False),
     sa.Column("dataset", sa.String(42), nullable=False),
@@ -54,8 +56,17 @@ ORDERS = sa.Table(
 )
 _PLACE = (ORDERS.c.rank, ORDERS.c.published_at, ORDERS.c.order_hash)
 sa.Index("ix_orders_by_rank", ORDERS.c.kind, ORDERS.c.status, *_PLACE)
-for _name in ("app", "dataset", "workerpool", "requester", "category"):
+# Not of the restrictions: nearly all orders have none, and databases that do not know would begin there.
+for _name in ("resource", "category"):
     sa.Index(f"ix_orders_by_{_name}", ORDERS.c.kind, ORDERS.c.status, ORDERS.c[_name], *_PLACE)
+for _name in ("app", "dataset", "beneficiary"):
+    _of_requests = sa.text("kind = 'requestorder'")
+    sa.Index(
+        f"ix_requests_by_{_name}",
+        *(ORDERS.c.status, ORDERS.c[_name], *_PLACE),
+        sqlite_where=_of_requests,
+        postgresql_where=_of_requests,
+    )
 sa.Index("ix_orders_by_signer", ORDERS.c.signer, ORDERS.c.kind, ORDERS.c.status, *_PLACE)
 sa.Index("ix_orders_ahead_block", ORDERS.c.ahead_block)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import msgspec
 from hypothesis import strategies as st
 
-from pyiexec.market.filters import Filter
 from pyiexec.market.listing import MAX_SAFE_INTEGER, Listing, Status
 from pyiexec.protocol.orders import ORDER_KINDS
 from pyiexec.protocol.primitives import NULL_ADDRESS, Address, OrderHash, bytes32, checksum
@@ -55,7 +53,8 @@ def books(draw: st.DrawFn) -> list[Listing]:
                 order=order,
                 signer=draw(st.sampled_from(PEOPLE)),
                 remaining=order.volume,
-                status=draw(st.sampled_from([Status.OPEN, Status.OPEN, Status.OPEN, Status.DEAD])),
+                fillable=order.volume,
+                status=draw(st.sampled_from([Status.OPEN, Status.OPEN, Status.OPEN, Status.SUSPENDED])),
                 published_at=draw(st.integers(1_700_000_000_000, 1_700_000_000_003)),
             )
         )
@@ -73,12 +72,6 @@ def queries_for(kind: str) -> st.SearchStrategy[dict[str, str]]:
     options |= {"minTag": tags, "maxTag": tags, "bulkOnly": flags}
     options |= {name: integers.map(str) for name in ("category", "minTrust", "maxTrust")}
     options |= {"minVolume": integers.filter(bool).map(str)}
-    options |= {"pageIndex": st.just("0"), "pageSize": st.sampled_from(["10", "1000"])}
     required = {"apporder": {"app": parties}, "datasetorder": {"dataset": parties}}.get(kind, {})
     optional = {name: value for name, value in options.items() if name not in required}
     return st.fixed_dictionaries(required, optional=optional)
-
-
-def everything(query: Filter) -> Filter:
-    """The same query without pages."""
-    return msgspec.structs.replace(query, offset=0, limit=10**6)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pyiexec.market.filters import read_filter
-from pyiexec.market.listing import MAX_SAFE_INTEGER, Listing, Status, is_bulk, listing_to_json
-from pyiexec.market.rules import Book, Facts, Standing, check_form, check_publication, standing, wanted
+from pyiexec.market.listing import MAX_SAFE_INTEGER, Listing, Reason, Status, is_bulk, listing_to_json
+from pyiexec.market.rules import Book, Facts, check_publication, wanted
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.orders import AppOrder, DatasetOrder, Order, RequestOrder, WorkerpoolOrder
 from pyiexec.protocol.primitives import NULL_ADDRESS, Address, OrderHash, bytes32, checksum
@@ -24,7 +22,7 @@ def facts(**known: object) -> Facts:
 
 
 def book(**held: object) -> Book:
-    return Book(**{"published": False, "open_orders": 0} | held)
+    return Book(**{"live_orders": 0} | held)
 
 
 def refusal(order: Order, known: Facts, held: Book, quota: int = 50) -> str:
@@ -43,13 +41,13 @@ ALL_WRONG = {"registered": False, "owner": OTHER, "signed": False, "consumed": 1
 @pytest.mark.parametrize(
     ("known", "held", "message"),
     [
-        (ALL_WRONG, {"published": True, "open_orders": 50}, "order already published"),
-        (ALL_WRONG, {"open_orders": 50}, "Resource not deployed"),
-        (ALL_WRONG | {"registered": True}, {"open_orders": 50}, f"only order signer {OTHER} can publish an order"),
-        ({"signed": False, "consumed": 10}, {"open_orders": 50}, "invalid sign"),
+        (ALL_WRONG, {"status": Status.OPEN, "live_orders": 50}, "order already published"),
+        (ALL_WRONG, {"live_orders": 50}, "Resource not deployed"),
+        (ALL_WRONG | {"registered": True}, {"live_orders": 50}, f"only order signer {OTHER} can publish an order"),
+        ({"signed": False, "consumed": 10}, {"live_orders": 50}, "invalid sign"),
         (
             {"consumed": 10},
-            {"open_orders": 50},
+            {"live_orders": 50},
             f"maximum of 50 published open workerpoolorder has been reached for wallet {OWNER}",
         ),
         ({"consumed": 10}, {}, "order already consumed"),
@@ -100,39 +98,20 @@ def test_a_request_for_an_enclave_is_told_so() -> None:
     assert refusal(request, facts(stake=40), book()) == f"No tee enabled apporder published for app {APP}"
 
 
-@pytest.mark.parametrize(
-    ("field", "value"), [("volume", 0), ("volume", MAX_SAFE_INTEGER + 1), ("appprice", MAX_SAFE_INTEGER + 1)]
-)
-def test_numbers_that_clients_cannot_hold_are_refused_by_name(field: str, value: int) -> None:
-    with pytest.raises(IexecError, match=f"order.{field}"):
-        check_form(AppOrder(app=APP, **{field: value}))
+@pytest.mark.parametrize("status", [Status.FILLED, Status.CANCELED])
+def test_what_is_over_cannot_be_published_again(status: Status) -> None:
+    assert refusal(POOL_ORDER, facts(stake=290), book(status=status)) == "order already published"
 
 
-statuses = st.sampled_from(Status)
+@pytest.mark.parametrize("status", [Status.SUSPENDED, Status.UNPUBLISHED])
+def test_what_left_may_come_back(status: Status) -> None:
+    check_publication(POOL_ORDER, facts(stake=290), book(status=status), 50)
 
 
-@given(statuses, st.integers(1, 100), st.integers(0, 200), st.booleans())
-def test_what_remains_and_the_status_never_contradict(status: Status, volume: int, consumed: int, closed: bool) -> None:
-    after = standing(status, volume, consumed, closed)
-    assert 0 <= after.remaining <= volume
-    assert (after.remaining == 0) == (after.status in (Status.FILLED, Status.CANCELED))
-    assert closed == (after.status is Status.CANCELED)
-
-
-@pytest.mark.parametrize(
-    ("before", "consumed", "closed", "after"),
-    [
-        (Status.OPEN, 3, False, Standing(Status.OPEN, 7)),
-        (Status.OPEN, 10, False, Standing(Status.FILLED, 0)),
-        (Status.OPEN, 3, True, Standing(Status.CANCELED, 0)),
-        (Status.FILLED, 10, True, Standing(Status.CANCELED, 0)),
-        (Status.FILLED, 7, False, Standing(Status.OPEN, 3)),
-        (Status.CANCELED, 0, False, Standing(Status.OPEN, 10)),
-        (Status.DEAD, 3, False, Standing(Status.DEAD, 7)),
-    ],
-)
-def test_the_chain_fills_cancels_and_takes_back(before: Status, consumed: int, closed: bool, after: Standing) -> None:
-    assert standing(before, 10, consumed, closed) == after
+def test_what_comes_back_from_suspension_has_its_place_already() -> None:
+    check_publication(POOL_ORDER, facts(stake=290), book(status=Status.SUSPENDED, live_orders=50), 50)
+    message = refusal(POOL_ORDER, facts(stake=290), book(status=Status.UNPUBLISHED, live_orders=50))
+    assert message.startswith("maximum of 50")
 
 
 def listed(order: Order) -> Listing:
@@ -142,6 +121,7 @@ def listed(order: Order) -> Listing:
         order=order,
         signer=OWNER,
         remaining=order.volume,
+        fillable=order.volume,
         status=Status.OPEN,
         published_at=1_761_580_000_123,
     )
@@ -214,11 +194,17 @@ def test_a_listing_reads_as_clients_know_it() -> None:
     item = listing_to_json(listed(POOL_ORDER))
     assert item["publicationTimestamp"] == "2025-10-27T15:46:40.123Z"
     assert item["order"]["workerpoolprice"] == 99
+    suspended = msgspec.structs.replace(
+        listed(POOL_ORDER), status=Status.SUSPENDED, reason=Reason.STAKE, since=1_761_580_000_123
+    )
+    dead = listing_to_json(suspended)
+    assert (dead["status"], dead["reason"], dead["since"]) == ("dead", "insufficient_stake", "2025-10-27T15:46:40.123Z")
     assert list(item) == [
         "orderHash",
         "order",
         "chainId",
         "remaining",
+        "fillable",
         "status",
         "signer",
         "publicationTimestamp",

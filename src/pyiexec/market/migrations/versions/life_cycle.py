@@ -13,6 +13,7 @@ NEW_ORDER_COLUMNS = (
     ("reason", sa.String(32)),
     ("since", sa.BigInteger),
     ("rank", sa.BigInteger),
+    ("resource", sa.String(42)),
     ("app_max_price", sa.BigInteger),
     ("dataset_max_price", sa.BigInteger),
     ("task_stake", sa.BigInteger),
@@ -21,7 +22,7 @@ NEW_ORDER_COLUMNS = (
     ("ahead_block", sa.BigInteger),
     ("presigned", sa.Boolean),
 )
-REQUIRED = ("rank", "task_stake", "fillable", "presigned")
+REQUIRED = ("rank", "resource", "task_stake", "fillable", "presigned")
 OLD_ORDER_INDEXES = ("app", "dataset", "workerpool", "category", "signer")
 PLACE = ["rank", "published_at", "order_hash"]
 DEAL_HASHES = ("apporder_hash", "datasetorder_hash", "workerpoolorder_hash", "requestorder_hash")
@@ -58,10 +59,13 @@ def _orders() -> None:
         "orders",
         *(sa.column(name, kind) for name, kind in NEW_ORDER_COLUMNS),
         *(sa.column(name) for name in ("order_hash", "kind", "price", "remaining", "document", "status")),
+        *(sa.column(name) for name in ("app", "dataset", "workerpool", "requester")),
     )
     kept = orders.c
-    for row in connection.execute(sa.select(kept.order_hash, kept.kind, kept.price, kept.remaining, kept.document)):
+    for row in connection.execute(sa.select(orders)).all():
+        resource = "requester" if row.kind == "requestorder" else row.kind.removesuffix("order")
         values = {"rank": row.price, "task_stake": 0, "fillable": row.remaining, "presigned": False}
+        values["resource"] = getattr(row, resource)
         if row.kind == "workerpoolorder":
             values["task_stake"] = row.price * 30 // 100
         elif row.kind == "requestorder":
@@ -76,8 +80,17 @@ def _orders() -> None:
             if name in REQUIRED:
                 batch.alter_column(name, existing_type=kind, nullable=False)
     op.create_index("ix_orders_by_rank", "orders", ["kind", "status", *PLACE])
-    for name in ("app", "dataset", "workerpool", "requester", "category"):
+    for name in ("resource", "category"):
         op.create_index(f"ix_orders_by_{name}", "orders", ["kind", "status", name, *PLACE])
+    requests = sa.text("kind = 'requestorder'")
+    for name in ("app", "dataset", "beneficiary"):
+        op.create_index(
+            f"ix_requests_by_{name}",
+            "orders",
+            ["status", name, *PLACE],
+            sqlite_where=requests,
+            postgresql_where=requests,
+        )
     op.create_index("ix_orders_by_signer", "orders", ["signer", "kind", "status", *PLACE])
     op.create_index("ix_orders_ahead_block", "orders", ["ahead_block"])
 
