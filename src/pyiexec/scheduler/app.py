@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 from litestar import Litestar, MediaType, Request, Response, WebSocket, get, websocket
 from litestar.config.cors import CORSConfig
-from litestar.datastructures import ResponseHeader
+from litestar.datastructures import MutableScopeHeaders
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath
 from litestar.response import Stream
+from litestar.types import Message, Scope
 
 from pyiexec import __version__
 from pyiexec.chain.heads import HeadFeed
@@ -129,8 +130,7 @@ def make_app(
             allow_methods=["GET", "HEAD"],
             allow_headers=["authorization", "accept", "last-event-id"],
         ),
-        # What is printed by applications and written by workers is data, whatever it looks like.
-        response_headers=[ResponseHeader(name="x-content-type-options", value="nosniff")],
+        before_send=[_forbid_guessing],
         openapi_config=None,
         # The process that hosts the service decides about logs.
         logging_config=None,
@@ -268,6 +268,12 @@ def _signer(query: Mapping[str, str], chain_id: int) -> Address:
     if asked != str(chain_id):
         raise IexecError("BAD_REQUEST", f"chainId: {asked[:40]!r} is not the chain served, {chain_id}")
     return read_address(query["address"], "address")
+
+
+async def _forbid_guessing(message: Message, _scope: Scope) -> None:
+    """What is printed by applications and written by workers is data, whatever it looks like to a browser."""
+    if message["type"] == "http.response.start":
+        MutableScopeHeaders.from_message(message)["x-content-type-options"] = "nosniff"
 
 
 def _compute_logs(worker: Address, printed: Mapping[Address, Printed]) -> ComputeLogs:

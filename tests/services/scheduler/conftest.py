@@ -26,7 +26,17 @@ from pyiexec.devnet.provision import Provision, provision
 from pyiexec.protocol.deals import Deal
 from pyiexec.protocol.eip712 import Domain, order_hash
 from pyiexec.protocol.orders import NO_DATASET, AppOrder, Order, RequestOrder, WorkerpoolOrder
-from pyiexec.protocol.primitives import NULL_ADDRESS, Address, DealId, TaskId, bytes32, to_bytes, to_hex
+from pyiexec.protocol.primitives import (
+    NULL_ADDRESS,
+    NULL_BYTES32,
+    Address,
+    Bytes32,
+    DealId,
+    TaskId,
+    bytes32,
+    to_bytes,
+    to_hex,
+)
 from pyiexec.protocol.tasks import TaskStatus
 from pyiexec.results.service import serve as serve_results
 from pyiexec.results.settings import ResultsSettings
@@ -112,11 +122,20 @@ class Net:
         await send_all(self.rpc, roles.account(roles.REQUESTER), [Call(self.manifest.token, deposit)])
 
     async def buy(
-        self, *, trust: int = 1, volume: int = 1, category: int = LONG, callback: Address = NULL_ADDRESS
+        self,
+        *,
+        trust: int = 1,
+        volume: int = 1,
+        category: int = LONG,
+        callback: Address = NULL_ADDRESS,
+        tag: Bytes32 = NULL_BYTES32,
+        contract: Address | None = None,
     ) -> DealId:
-        """Match four orders."""
+        """Match four orders; a `contract` that orders must take the requester's signature for its own."""
         requester, manager = roles.account(roles.REQUESTER), roles.account(roles.POOL_MANAGER)
-        app = self._signed(AppOrder(app=self.app, appprice=1000, volume=volume, salt=self._salt()), roles.APP_PROVIDER)
+        app = self._signed(
+            AppOrder(app=self.app, appprice=1000, volume=volume, tag=tag, salt=self._salt()), roles.APP_PROVIDER
+        )
         pool = self._signed(
             WorkerpoolOrder(
                 workerpool=self.workerpool,
@@ -124,6 +143,7 @@ class Net:
                 volume=volume,
                 category=category,
                 trust=trust,
+                tag=tag,
                 salt=self._salt(),
             ),
             roles.POOL_MANAGER,
@@ -134,11 +154,12 @@ class Net:
                 appmaxprice=1000,
                 workerpool=self.workerpool,
                 workerpoolmaxprice=1_000_000,
-                requester=requester.address,
+                requester=contract or requester.address,
                 volume=volume,
                 category=category,
                 trust=trust,
                 callback=callback,
+                tag=tag,
                 salt=self._salt(),
             ),
             roles.REQUESTER,

@@ -28,6 +28,7 @@ from pyiexec.protocol.messages import (
     Complete,
     Envelope,
     Hello,
+    Output,
     Ping,
     Progress,
     Refused,
@@ -39,6 +40,7 @@ from pyiexec.protocol.messages import (
     login_hash,
 )
 from pyiexec.protocol.primitives import Address, ResultDigest, TaskId, bytes32, keccak256, to_bytes, to_hex
+from pyiexec.protocol.printed import Excerpt
 from pyiexec.protocol.replicates import ReplicateStatus
 from pyiexec.protocol.results import ResultLink, format_link, pack
 from pyiexec.storage.client import ContentClient
@@ -208,6 +210,14 @@ class ScriptedWorker:
         if self._socket is not None:
             with suppress(ConnectionClosed):
                 await self._socket.send(encode_message(Envelope(seq=len(self.sent), body=self.sent[-1])), text=True)
+
+    async def print_out(
+        self, task_id: TaskId, stdout: str = "", stderr: str = "", at: tuple[int, int] = (0, 0)
+    ) -> None:
+        """Send what an application prints, from these positions of its streams on."""
+        assert self._socket is not None
+        output = Output(task_id=task_id, stdout=Excerpt(stdout, at[0]), stderr=Excerpt(stderr, at[1]))
+        await self._socket.send(encode_message(output), text=True)
 
     # --- honest work ----------------------------------------------------------------------------------------------
 

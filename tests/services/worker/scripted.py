@@ -20,6 +20,7 @@ from pyiexec.protocol.messages import (
     Envelope,
     Hello,
     Message,
+    Output,
     Ping,
     Pong,
     Progress,
@@ -47,6 +48,7 @@ class ScriptedScheduler:
         self.sent: dict[Address, int] = defaultdict(int)
         self.received: dict[Address, int] = defaultdict(int)
         self.reports: list[tuple[Address, Progress]] = []
+        self.outputs: list[tuple[Address, Output]] = []
         self.acks: list[int] = []
         self.connections: dict[Address, ServerConnection] = {}
         self.logins: list[Hello] = []
@@ -180,6 +182,8 @@ class ScriptedScheduler:
                 case Ack(seq=seq):
                     self.acks.append(seq)
                     self.outbox[worker] = [kept for kept in self.outbox[worker] if kept.seq > seq]
+                case Output() as output:
+                    self.outputs.append((worker, output))
                 case Ping() if not self.silent:
                     await self._say(socket, Pong())
             await self._notify()
