@@ -25,8 +25,6 @@ from tests.docs.pages import LANGUAGES, REPOSITORY, blocks, pages
 
 DOCS = REPOSITORY / "docs"
 DECISIONS = DOCS / "decisions"
-#: What brings each kind of service's settings.
-SETTINGS_PAGE = DOCS / "running-a-worker.md"
 _LINK = re.compile(r"!?\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (?P<title>.+)$", re.MULTILINE)
 _ROUTE = re.compile(r'@(?:get|post|put|head|websocket)\(\s*f?"(?P<path>[^"]+)"')
@@ -112,8 +110,10 @@ def settings_table(kind: Kind) -> dict[str, str]:
         Kind.SCHEDULER: "## A scheduler",
         Kind.MARKET: "| order book |",
         Kind.RESULTS: "| content store |",
+        Kind.SMS: "| secret management service |",
+        Kind.COMPASS: "| compass | default |",
     }[kind]
-    lines = iter(SETTINGS_PAGE.read_text().partition(f"\n{heading}")[2].splitlines())
+    lines = iter(everything().partition(f"\n{heading}")[2].splitlines())
     next(line for line in lines if line.startswith("|---"))
     told: dict[str, str] = {}
     for row in takewhile(lambda line: line.startswith("|"), lines):
@@ -139,10 +139,19 @@ def test_every_option_of_a_local_network_for_tests_is_named() -> None:
     assert not [name for name in options.keys() - of_daemons if f"`{name}`" not in page]
 
 
-@pytest.mark.parametrize("service", ["market", "results", "scheduler"])
-def test_every_route_of_a_service_is_described(service: str) -> None:
+@pytest.mark.parametrize(
+    ("service", "where"),
+    [
+        ("market", "architecture"),
+        ("results", "architecture"),
+        ("scheduler", "architecture"),
+        ("sms", "secrets"),
+        ("compass", "compass"),
+    ],
+)
+def test_every_route_of_a_service_is_described(service: str, where: str) -> None:
     source = (REPOSITORY / "src" / "pyiexec" / service / "app.py").read_text()
-    page = (DOCS / "architecture.md").read_text()
+    page = (DOCS / f"{where}.md").read_text()
     found = {match["path"] for match in _ROUTE.finditer(source)}
     assert found
     for path in found:

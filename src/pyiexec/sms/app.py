@@ -245,24 +245,30 @@ def create_app(counter: Counter, vault: Vault) -> Litestar:
 
     # --- requesters ---
 
-    path = "/requesters/{address:str}/secrets/{key:str}"
-
-    @head(path, **_about_check(_REQUESTER, _KEY))
+    @head("/requesters/{address:str}/secrets/{key:str}", **_about_check(_REQUESTER, _KEY))
     async def has_requester(address: FromPath[str], key: FromPath[str]) -> Response[None]:
         """Whether a requester has a secret of this name."""
         return await check(_of_requester(address, key))
 
-    @post(path, status_code=HTTP_204_NO_CONTENT, **_about(_REQUESTER, _KEY, statuses=(404, 409), body=True))
+    @post(
+        "/requesters/{address:str}/secrets/{key:str}",
+        status_code=HTTP_204_NO_CONTENT,
+        **_about(_REQUESTER, _KEY, statuses=(404, 409), body=True),
+    )
     async def set_requester(request: AnyRequest, address: FromPath[str], key: FromPath[str]) -> None:
         """Set a secret that a requester hands to apps."""
         await change(Action.CREATE, request, _of_requester(address, key))
 
-    @put(path, status_code=HTTP_204_NO_CONTENT, **_about(_REQUESTER, _KEY, statuses=(404,), body=True))
+    @put(
+        "/requesters/{address:str}/secrets/{key:str}",
+        status_code=HTTP_204_NO_CONTENT,
+        **_about(_REQUESTER, _KEY, statuses=(404,), body=True),
+    )
     async def replace_requester(request: AnyRequest, address: FromPath[str], key: FromPath[str]) -> None:
         """Replace a requester's secret; takes a bound authorisation."""
         await change(Action.REPLACE, request, _of_requester(address, key))
 
-    @delete(path, **_about(_REQUESTER, _KEY, statuses=(404,)))
+    @delete("/requesters/{address:str}/secrets/{key:str}", **_about(_REQUESTER, _KEY, statuses=(404,)))
     async def delete_requester(request: AnyRequest, address: FromPath[str], key: FromPath[str]) -> None:
         """Delete a requester's secret; takes a bound authorisation."""
         await change(Action.DELETE, request, _of_requester(address, key))
