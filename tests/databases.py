@@ -65,7 +65,7 @@ class PostgresqlServer:
         self.start()
 
     def start(self) -> None:
-        """Start the server and wait until it answers."""
+        """Start the server and wait until it answers; it ends with the thread that calls this."""
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),

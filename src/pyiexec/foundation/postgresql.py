@@ -97,7 +97,7 @@ class PostgresqlDatabase(Database):
 
     def __init__(self, url: str) -> None:
         super().__init__()
-        self._url = url
+        self._session = _dialler(url)
         self._writer = self._engine(1, _WRITER)
         self._reader = self._engine(READERS, _READER)
         self._jobs: asyncio.Queue[_Job | None] = asyncio.Queue()
@@ -108,7 +108,6 @@ class PostgresqlDatabase(Database):
         self._reconnecting: asyncio.Task[None] | None = None
 
     def _engine(self, size: int, settings: dict[str, str]) -> AsyncEngine:
-        # The driver reads the URL itself, so that SQLAlchemy's errors and reprs know of no password.
         return create_async_engine(
             "postgresql+asyncpg://",
             async_creator=partial(self._session, settings),
@@ -118,23 +117,6 @@ class PostgresqlDatabase(Database):
             # Every savepoint of a group has statements of its own, prepared once.
             connect_args={"prepared_statement_cache_size": 4 * GROUP_LIMIT},
         )
-
-    async def _session(self, settings: dict[str, str]) -> asyncpg.Connection[Any]:
-        try:
-            return await asyncpg.connect(self._url, timeout=CONNECT_SECONDS, server_settings=_SETTINGS | settings)
-        except asyncpg.PostgresError as error:
-            passes = (error.sqlstate or "").startswith(_PASSING)
-            raise _NoConnection(f"the database server says: {error}", passes=passes) from error
-        except TimeoutError as error:
-            raise _NoConnection("the database server does not answer", passes=True) from error
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-            raise _NoConnection(f"the database server cannot be reached: {reason}", passes=True) from error
-        except (asyncpg.InterfaceError, ValueError):
-            # What the driver says repeats parts of the URL, which may be the password.
-            raise _NoConnection(
-                "the database's URL cannot be read, or asks for what is not there", passes=False
-            ) from None
 
     async def _connect(self) -> None:
         self._writing = asyncio.create_task(self._write_loop(), name="database-writer")
@@ -318,6 +300,29 @@ class PostgresqlDatabase(Database):
                 await asyncio.sleep(_LISTEN_AGAIN)
         self._reconnecting = None
         self._switchboard.missed()
+
+
+def _dialler(url: str) -> Callable[[dict[str, str]], Awaitable[asyncpg.Connection[Any]]]:
+    """What makes sessions with settings. Its closure alone knows the URL, which holds a password."""
+
+    async def session(settings: dict[str, str]) -> asyncpg.Connection[Any]:
+        try:
+            return await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=_SETTINGS | settings)
+        except asyncpg.PostgresError as error:
+            passes = (error.sqlstate or "").startswith(_PASSING)
+            raise _NoConnection(f"the database server says: {error}", passes=passes) from error
+        except TimeoutError as error:
+            raise _NoConnection("the database server does not answer", passes=True) from error
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise _NoConnection(f"the database server cannot be reached: {reason}", passes=True) from error
+        except (asyncpg.InterfaceError, ValueError):
+            # What the driver says repeats parts of the URL, which may be the password.
+            raise _NoConnection(
+                "the database's URL cannot be read, or asks for what is not there", passes=False
+            ) from None
+
+    return session
 
 
 async def _patiently(attempt: Callable[[], Awaitable[T]]) -> T:

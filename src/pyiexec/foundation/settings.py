@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,10 +32,9 @@ def without_passwords(text: str) -> str:
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of a service. Shown, in a log or a traceback, they do not tell the passwords in their URLs."""
 
-    def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            yield name, without_passwords(value) if isinstance(value, str) else value
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        values = [(name, getattr(self, name)) for name in self.__struct_fields__]
+        return [(name, without_passwords(value) if isinstance(value, str) else value) for name, value in values]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"

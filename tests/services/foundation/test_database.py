@@ -53,9 +53,9 @@ def test_a_burst_of_writes_shares_commits(database_url: str) -> None:
         async with open_notes(database_url) as database:
             before = database.commits
             async with anyio.create_task_group() as group:
-                for number in range(500):
+                for number in range(1_000):
                     group.start_soon(database.write, add(number))
-            assert len(await database.read(numbers)) == 500
+            assert len(await database.read(numbers)) == 1_000
             assert database.commits - before < 100
 
     asyncio.run(scenario())
