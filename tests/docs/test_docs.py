@@ -144,7 +144,7 @@ def test_every_option_of_a_local_network_for_tests_is_named() -> None:
     [
         ("market", "architecture"),
         ("results", "architecture"),
-        ("scheduler", "architecture"),
+        ("scheduler", "scheduler-api"),
         ("sms", "secrets"),
         ("compass", "compass"),
     ],
