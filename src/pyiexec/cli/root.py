@@ -60,6 +60,7 @@ LEAVES: Mapping[str, Leaf] = {
     "orderbook": Leaf("pyiexec.cli.orderbook:orderbook", "Browse the orders on offer."),
     "deal": Leaf("pyiexec.cli.deal:deal", "Show deals."),
     "task": Leaf("pyiexec.cli.task:task", "Show, watch and claim tasks; get results."),
+    "faucet": Leaf("pyiexec.cli.faucet:faucet", "Get coin and RLC on a test network."),
     "account": Leaf("pyiexec.cli.account:account", "Deposit, withdraw and show stakes."),
     "wallet": Leaf("pyiexec.cli.wallet:wallet", "Create, import and show wallets."),
     "worker": Leaf("pyiexec.cli.worker:worker", "Run a worker on this machine."),

@@ -243,6 +243,7 @@ class Network:
             sms_url=f"http://127.0.0.1:{ports.sms}",
             compass_url=f"http://127.0.0.1:{ports.compass}",
             indexer_url=f"http://127.0.0.1:{ports.indexer}",
+            faucet_url=f"http://127.0.0.1:{ports.faucet}",
             native=self.options.native,
             start_block=manifest.deployed_at,
         )
@@ -262,6 +263,7 @@ class Network:
     async def _start_parts(self, ports: Ports) -> None:
         from pyiexec.devnet.settings import (
             compass_part,
+            faucet_part,
             indexer_part,
             market_part,
             results_part,
@@ -278,6 +280,7 @@ class Network:
             sms_part(folder, self.profile, ports.sms),
             compass_part(folder, self.profile, self.provision.workerpool, ports.compass),
             indexer_part(folder, self.profile, ports.indexer),
+            faucet_part(folder, self.profile, ports.faucet),
         ]
         workers = [
             worker_part(folder, self.profile, self.provision.workerpool, number, behaviour)

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     SMS = "sms"
     COMPASS = "compass"
     INDEXER = "indexer"
+    FAUCET = "faucet"
 
 
 class Part(NamedTuple):
@@ -41,6 +42,7 @@ _SETTINGS = {
     Kind.SMS: "SmsSettings",
     Kind.COMPASS: "CompassSettings",
     Kind.INDEXER: "IndexerSettings",
+    Kind.FAUCET: "FaucetSettings",
 }
 
 

@@ -18,6 +18,7 @@ from pyiexec.protocol.units import NRLC_PER_RLC
 
 #: What each named account starts with in its wallet, and what scheduler and workers stake, nRLC.
 WALLET = 10_000 * NRLC_PER_RLC
+FAUCET_WALLET = 1_000_000 * NRLC_PER_RLC
 POOL_STAKE = 5_000 * NRLC_PER_RLC
 WORKER_STAKE = 100 * NRLC_PER_RLC
 
@@ -65,6 +66,7 @@ async def provision(
             rpc,
             administrator,
             [escrow.payment(manifest.token, address, WALLET) for address in named]
+            + [escrow.payment(manifest.token, roles.account(roles.FAUCET).address, FAUCET_WALLET)]
             + [escrow.payment(manifest.token, worker.address, WORKER_STAKE) for worker in workers],
         )
     pool, *_ = await send_all(

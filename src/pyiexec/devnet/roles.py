@@ -7,6 +7,8 @@ from pyiexec.chain.mnemonic import derive
 from pyiexec.chain.signer import Signer
 
 ADMINISTRATOR, REQUESTER, APP_PROVIDER, DATASET_PROVIDER, POOL_MANAGER = range(5)
+#: Gives away what it has.
+FAUCET = 5
 #: The first worker's index; the others follow.
 FIRST_WORKER = 8
 #: Most workers that a local network has accounts for.

@@ -88,6 +88,22 @@ def indexer_part(folder: Path, profile: NetworkProfile, port: int) -> Part:
     )
 
 
+def faucet_part(folder: Path, profile: NetworkProfile, port: int) -> Part:
+    """What newcomers get their first coin and RLC from, as often as they ask."""
+    return _part(
+        "faucet",
+        Kind.FAUCET,
+        network=profile.kind,
+        key_file=_key_file(folder, "faucet", roles.account(roles.FAUCET)),
+        rpc_url=profile.rpc_url,
+        hub=profile.hub,
+        database_url=f"sqlite:///{folder / 'faucet.db'}",
+        cooldown_seconds=0,
+        rate_limit=1_000,
+        port=port,
+    )
+
+
 def results_part(folder: Path, port: int) -> Part:
     """The content store."""
     return _part("results", Kind.RESULTS, directory=str(folder / "content"), port=port)

@@ -122,6 +122,16 @@ CATALOGUE: dict[str, Entry] = {
         "(0x4e59b44847b379578588920cA78FbF26c0B4956C), or allow transactions without replay protection.",
         http_status=409,
     ),
+    "FAUCET_COOLDOWN": Entry(
+        "Ask again later; what an account was given lately is meant to last.", retry=True, http_status=429
+    ),
+    "FAUCET_EMPTY": Entry(
+        "Have whoever runs the faucet send coin and RLC to its account.", retry=True, http_status=503
+    ),
+    "FAUCET_MISSING": Entry("Ask the network's people for coin and RLC, or choose a test network.", http_status=404),
+    "FAUCET_NOT_NEEDED": Entry("Use what the account holds; deposits in the hub do not count.", http_status=409),
+    "FAUCET_REFUSED": Entry("Run a faucet on a local or test network.", http_status=403),
+    "FAUCET_UNREACHABLE": Entry("Check that the faucet runs and that its URL is right.", retry=True, http_status=503),
     "FILE_UNUSABLE": Entry("Check the path, the rights on it and the free space."),
     "FINAL_DEADLINE_REACHED": Entry(
         "Claim the refund with `pyiexec task claim`; choose a longer category next time.", http_status=409

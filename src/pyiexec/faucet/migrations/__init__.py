@@ -1,0 +1,1 @@
+"""Alembic lineage ``faucet``: what was given to whom."""
