@@ -125,7 +125,7 @@ def node_routes(node: ContentNode, max_upload_bytes: int) -> list[BaseRouteHandl
     @post("/api/v0/ls", **_call())
     async def ls(request: AnyRequest) -> dict[str, Any]:
         """What is in a folder."""
-        cid, names = read_argument(request.query_params, ("headers", "resolve-type", "size", "stream"))
+        cid, names = read_argument(request.query_params, ("headers", "resolve-type", "size"))
         found = await resolve(node, cid, names)
         entries = found.entries.values() if isinstance(found, Directory) else ()
         links = [await _entry(node, entry) for entry in entries]
@@ -155,7 +155,8 @@ def node_routes(node: ContentNode, max_upload_bytes: int) -> list[BaseRouteHandl
     async def pins(request: AnyRequest) -> Response[bytes]:
         """Whether content is kept: for one path, named."""
         query = request.query_params
-        cid, names = read_argument(query, ("type", "quiet", "names", "stream"))
+        # The client library of kubo sends `paths` beside the argument it makes of it.
+        cid, names = read_argument(query, ("type", "quiet", "names", "paths"))
         found = str((await resolve(node, cid, names)).cid)
         answer: Mapping[str, Any] = {"Keys": {found: {"Type": "recursive"}}}
         if query.get("stream") == "true":

@@ -17,7 +17,7 @@ from pyiexec.storage.unixfs import CHUNK_BYTES, MAX_CHUNK_BYTES, MIN_CHUNK_BYTES
 _FLAGS = {"true": True, "1": True, "false": False, "0": False, "": True}
 _CHUNKER = re.compile(r"size-(\d{1,9})", re.ASCII)
 #: Options of every call that say how to answer or for how long to search: nothing here depends on them.
-EVERYWHERE = frozenset({"encoding", "stream-channels", "timeout", "offline"})
+EVERYWHERE = frozenset({"encoding", "stream", "stream-channels", "timeout", "offline"})
 #: Options of ``add`` that change what is printed or how a program on the client's side reads files.
 _WITHOUT_EFFECT = frozenset(
     {"quiet", "quieter", "silent", "recursive", "hidden", "pin", "progress", "dereference-args", "stdin-name", "stdin"}

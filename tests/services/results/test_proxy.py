@@ -309,7 +309,9 @@ async def test_a_chain_that_is_gone_leaves_reading_and_storing_alone(
 ) -> None:
     chain = {"rpc_url": "http://127.0.0.1:9", "hub": pool.hub.address, "chain_id": 1}
     async with running(tmp_path, **chain) as url:
-        async with session.post(f"{url}/api/v0/add", data={"file": "hello world"}) as response:
+        form = aiohttp.FormData()
+        form.add_field("file", io.BytesIO(b"hello world"), filename="")
+        async with session.post(f"{url}/api/v0/add", data=form) as response:
             assert response.status == 200
         permission = pool.permission(TaskId(bytes32(7)))
         signed = WORKER.sign_message_hash(ids.authorization_hash(WORKER.address, TaskId(bytes32(7))))
