@@ -18,7 +18,8 @@ from litestar.status_codes import HTTP_200_OK, HTTP_204_NO_CONTENT, HTTP_404_NOT
 
 from pyiexec import __version__
 from pyiexec.foundation.http import EXCEPTION_HANDLERS
-from pyiexec.foundation.openapi import Answer, Parameter, described, documented
+from pyiexec.foundation.logs import get_logger
+from pyiexec.foundation.openapi import Answer, Parameter, Refusal, described, documented
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import Address, TaskId, bytes32, checksum, is_address
 from pyiexec.protocol.secrets import (
@@ -38,7 +39,12 @@ from pyiexec.sms.vault import Vault
 #: More of a body is not read: it is too large in any case.
 MAX_BODY_BYTES = 4 * MAX_VALUE_BYTES
 
+#: What is wrong with the service, and not with the request.
+_OWN_TROUBLE = frozenset({"KEY_RING_MISSING", "KEY_RING_UNSAFE", "KEY_RING_WRONG", "SECRET_CORRUPT"})
+
 AnyRequest = Request[Any, Any, Any]
+
+log = get_logger(__name__)
 
 
 class Refused(msgspec.Struct):
@@ -111,11 +117,13 @@ def _refusals(*statuses: int) -> dict[int, Answer]:
         405: "no such method here",
         409: "set already",
         413: "the value is too large",
+        429: "too many requests",
         500: "the service failed",
         501: "no enclave here",
         503: "the chain or the database is away; try again",
     }
-    return {status: Answer(Refused, texts[status]) for status in statuses}
+    # Too many requests are refused before they get here, in the common form.
+    return {status: Answer(Refusal if status == 429 else Refused, texts[status]) for status in statuses}
 
 
 def _about(*parameters: Parameter, statuses: tuple[int, ...], body: bool = False) -> dict[str, Any]:
@@ -127,13 +135,15 @@ def _about(*parameters: Parameter, statuses: tuple[int, ...], body: bool = False
         body_media_type="text/plain",
         answer=None,
         status=204,
-        others=_refusals(400, 401, 500, 503, *statuses),
+        others=_refusals(400, 401, 429, 500, 503, *statuses),
         refusals=(),
     )
 
 
 def _about_check(*parameters: Parameter) -> dict[str, Any]:
-    others = {status: Answer(None, text) for status, text in {400: "malformed", 404: "not set"}.items()}
+    others = {
+        status: Answer(None, text) for status, text in {400: "malformed", 404: "not set", 429: "too many"}.items()
+    }
     return described(*parameters, answer=None, status=204, others=others, refusals=())
 
 
@@ -202,7 +212,8 @@ def create_app(counter: Counter, vault: Vault) -> Litestar:
         await change(Action.DELETE, request, _of_person(request))
 
     @get(
-        "/secrets", **described(_OWNER, _AUTHORIZATION, answer=Names, others=_refusals(400, 401, 500, 503), refusals=())
+        "/secrets",
+        **described(_OWNER, _AUTHORIZATION, answer=Names, others=_refusals(400, 401, 429, 500, 503), refusals=()),
     )
     async def names(request: AnyRequest) -> Names:
         """Names of the secrets that a person set; takes a bound authorisation, and shows no value."""
@@ -280,7 +291,9 @@ def create_app(counter: Counter, vault: Vault) -> Litestar:
     @post(
         "/tee/challenges/{task_id:str}",
         status_code=HTTP_200_OK,
-        **described(_TASK, _AUTHORIZATION, answer=str, others=_refusals(400, 401, 404, 500, 501, 503), refusals=()),
+        **described(
+            _TASK, _AUTHORIZATION, answer=str, others=_refusals(400, 401, 404, 429, 500, 501, 503), refusals=()
+        ),
     )
     async def challenge(request: AnyRequest, task_id: FromPath[str]) -> Address:
         """The key of an enclave for a task, for the manager of its pool. This service has no enclaves yet: 501."""
@@ -290,17 +303,17 @@ def create_app(counter: Counter, vault: Vault) -> Litestar:
             raise IexecError("BAD_REQUEST", f"the task id: {error.what}") from None
         return await counter.challenge(wanted, request.headers.get("authorization"))
 
-    @get("/version", **described(answer=Alive, refusals=()))
+    @get("/version", **described(answer=Alive, refusals=(429,)))
     async def version() -> Alive:
         """Which version answers."""
         return Alive(True, "sms", __version__)
 
-    @get("/health", **described(answer=Alive, refusals=()))
+    @get("/health", **described(answer=Alive, refusals=(429,)))
     async def health() -> Alive:
         """That the service answers."""
         return Alive(True, "sms", __version__)
 
-    @get("/metrics", **described(answer=Stored, others=_refusals(500, 503), refusals=()))
+    @get("/metrics", **described(answer=Stored, others=_refusals(429, 500, 503), refusals=()))
     async def metrics() -> Stored:
         """How many secrets are stored."""
         return Stored(True, {str(kind): count for kind, count in (await vault.counts()).items()})
@@ -325,6 +338,10 @@ def _as_list(answer: Any) -> Any:
     """An error handler whose ``error`` is a list of texts."""
 
     def listed(request: AnyRequest, error: Exception) -> Response[Any]:
+        if isinstance(error, IexecError) and error.code in _OWN_TROUBLE:
+            # For whoever runs the service; to others it would tell where its files are.
+            log.error("secrets cannot be used", code=error.code, what=error.what, remedy=error.remedy)
+            error = IexecError("INTERNAL", "the service cannot use its keys")
         response: Response[dict[str, Any]] = answer(request, error)
         body = response.content | {"error": [response.content["error"]]}
         return Response(body, status_code=response.status_code, media_type=MediaType.JSON, headers=response.headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pyiexec.foundation.clock import Clock
+from pyiexec.foundation.logs import get_logger
 from pyiexec.protocol.eip712 import Domain, ethereum_message_digest
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import Address, TaskId, keccak256, to_bytes
@@ -19,6 +20,8 @@ from pyiexec.sms import rules
 from pyiexec.sms.ownership import Ownership
 from pyiexec.sms.queries import Named
 from pyiexec.sms.vault import Vault
+
+log = get_logger(__name__)
 
 
 class Counter:
@@ -63,7 +66,8 @@ class Counter:
             owner = await self._chain.owner_of(secret)
             digest = ethereum_message_digest(legacy_message(secret, value))
             await self._check_signed(owner, digest, claim.signature)
-            await self._vault.change_legacy(action, secret, value, owner)
+            if await self._vault.change_legacy(action, secret, value, owner):
+                _note(action, secret, owner, "legacy")
             return
         rules.check_moment(claim.deadline, self._clock.now())
         owner = await self._chain.owner_of(secret)
@@ -75,6 +79,7 @@ class Counter:
 
         await self._check_bound(owner, [allowed(service) for service in sorted(self.origins)], claim)
         await self._vault.change_bound(action, secret, value, owner, claim.nonce, claim.deadline)
+        _note(action, secret, owner, "bound")
 
     async def names_of(self, owner: Address, header: str | None) -> list[Named]:
         """The names of a person's secrets, for that person.
@@ -124,3 +129,16 @@ class Counter:
     async def _check_signed(self, owner: Address, digest: bytes, signature: bytes) -> None:
         if not await self._chain.signed_by(owner, digest, signature):
             raise IexecError("SECRET_REFUSED", f"the authorisation is not signed by {owner}")
+
+
+def _note(action: Action, secret: Secret, owner: Address, form: str) -> None:
+    """Keep in the log who changed what, without anything of the value."""
+    log.info(
+        "a secret was changed",
+        action=str(action),
+        kind=str(secret.kind),
+        subject=secret.subject,
+        name=secret.name,
+        owner=owner,
+        form=form,
+    )

@@ -12,6 +12,7 @@ from pyiexec.chain.rpc import JsonRpc
 from pyiexec.foundation import http
 from pyiexec.foundation.clock import Clock, SystemClock
 from pyiexec.foundation.database import Database, Migrations
+from pyiexec.foundation.rate_limit import Budgets, Limit, RateLimit, read_networks
 from pyiexec.protocol.eip712 import Domain
 from pyiexec.sms.app import create_app
 from pyiexec.sms.counter import Counter
@@ -33,8 +34,8 @@ async def serve(settings: SmsSettings, *, ready: http.Ready, stop: anyio.Event, 
         clock: where the time comes from.
 
     Raises:
-        IexecError: ``PORT_TAKEN``, ``DATABASE_UNAVAILABLE``; ``KEY_RING_MISSING``, ``KEY_RING_UNSAFE``,
-            ``KEY_RING_WRONG`` and ``SECRET_CORRUPT`` when the key ring does not open what is stored.
+        IexecError: ``PORT_TAKEN``, ``DATABASE_UNAVAILABLE``, ``BAD_SETTINGS``; when the key ring does not open what is
+            stored, ``KEY_RING_MISSING``, ``KEY_RING_UNSAFE``, ``KEY_RING_WRONG``, ``SECRET_CORRUPT``.
     """
     time = clock or SystemClock()
     async with AsyncExitStack() as stack:
@@ -58,4 +59,10 @@ async def serve(settings: SmsSettings, *, ready: http.Ready, stop: anyio.Event, 
                 counter.origins.add(url)
             ready(url)
 
-        await http.serve(create_app(counter, vault), settings.host, settings.port, ready=told, stop=stop)
+        app: http.Application = create_app(counter, vault)
+        if settings.rate_limit:
+            budgets = Budgets(None, os.urandom)
+            stack.callback(budgets.close)
+            limit = Limit(settings.rate_limit, settings.rate_limit_seconds)
+            app = RateLimit(app, limit, budgets, time, trusted=read_networks(settings.trusted_proxies))
+        await http.serve(app, settings.host, settings.port, ready=told, stop=stop)

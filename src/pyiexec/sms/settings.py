@@ -21,6 +21,10 @@ class SmsSettings(msgspec.Struct, frozen=True, kw_only=True):
         origins: under which clients reach the service, such as ``https://sms.example``; a bound authorisation must
             name one of them. When there is none, the address it listens on.
         accept_legacy: whether the JS SDK's authorisation is taken, which can be replayed elsewhere.
+        rate_limit: requests that one client may make in `rate_limit_seconds`; 0 for no limit. Whether a secret is set
+            may be asked by anybody, but not for ever more names.
+        rate_limit_seconds: in which a budget that was used up is whole again.
+        trusted_proxies: networks of proxies whose word is believed about who the client is.
     """
 
     database_url: str
@@ -32,3 +36,6 @@ class SmsSettings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 0
     origins: tuple[str, ...] = ()
     accept_legacy: bool = True
+    rate_limit: int = 300
+    rate_limit_seconds: float = 60.0
+    trusted_proxies: tuple[str, ...] = ()

@@ -116,7 +116,7 @@ async def running(
         key_file=str(key_file),
         chain_id=chain.manifest.chain_id,
         hub=chain.manifest.hub,
-        **{"rpc_url": chain.url} | options,
+        **{"rpc_url": chain.url, "rate_limit": 0} | options,
     )
     clock = clock or SetClock()
     async with AsyncExitStack() as stack:

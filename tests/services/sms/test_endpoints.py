@@ -284,3 +284,15 @@ async def test_a_service_can_refuse_legacy_signatures(
             assert status == 401
             header = sms.bound(Action.CREATE, secret, VALUE, owner)
             assert (await sms.send("POST", path, VALUE, header, **query))[0] == 204
+
+
+async def test_nobody_asks_for_ever_more_names(marketplace: Marketplace, database_url: str, tmp_path: Path) -> None:
+    async with running(marketplace, database_url, tmp_path / "ring", rate_limit=5) as sms:
+        found = [
+            (await sms.send("HEAD", f"/requesters/{REQUESTER.address}/secrets/guess-{number}"))[0]
+            for number in range(8)
+        ]
+        assert found == [404] * 5 + [429] * 3
+        sms.clock.offset += 60
+        status, answer = await sms.send("GET", "/health")
+        assert (status, answer["service"]) == (200, "sms")

@@ -89,6 +89,9 @@ async def test_the_value_is_in_nothing_that_the_service_writes(
                     await sms.service.rotate(secret, key_like, owner)
                     answers += [await sms.send("GET", "/metrics"), await sms.send("HEAD", path, **query)]
                 assert "FINDME" not in repr(answers)
+                changes = [line for line in printed.getvalue().splitlines() if "a secret was changed" in line]
+                # One of each form for each kind of secret.
+                assert len(changes) == 8, printed.getvalue()
                 # While it runs: what is not yet in the database file is in its log.
                 assert not _holding(tmp_path, b"FINDME")
     finally:
@@ -157,7 +160,9 @@ async def test_the_ring_is_for_its_owner_alone_and_the_service_insists(
             ring.chmod(mode)
             with pytest.raises(IexecError) as refusal:
                 await sms.service.rotate(secret, "other", DATASET_OWNER)
-            assert refusal.value.code == "KEY_RING_UNSAFE"
+            # Where its files are is nothing for clients.
+            assert refusal.value.code == "INTERNAL"
+            assert "ring" not in refusal.value.what
     for mode in (0o640, 0o644):
         ring.chmod(mode)
         with pytest.raises(IexecError) as refusal:
