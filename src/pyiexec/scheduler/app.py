@@ -46,6 +46,19 @@ _EVENT_STREAM = "text/event-stream"
 #: Nothing between here and the reader may keep back, keep for others, or take for a page what is sent.
 _STREAM_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 _PRIVATE = {"cache-control": "no-store"}
+#: An event of a stream; its data is JSON.
+_TASK_EVENT, _LOG_EVENT = (
+    {
+        "type": "object",
+        "properties": {
+            "event": {"type": "string", "enum": names},
+            "data": {"type": "string", "contentMediaType": "application/json"},
+            "id": {"type": "string"},
+        },
+        "required": ["event", "data"],
+    }
+    for names in (["task"], ["log", "end"])
+)
 _LAST_EVENT = Parameter("last-event-id", str, "id of the last event seen, to go on after it", place="header")
 _TOKEN = Parameter("authorization", str, "<digest>_<signature>_<address> of a challenge signed", place="header")
 
@@ -153,7 +166,7 @@ def _task_routes(registry: TaskRegistry, followers: Followers) -> list[BaseRoute
         media_type=_EVENT_STREAM,
         **described(
             _LAST_EVENT,
-            answer=str,
+            answer=_TASK_EVENT,
             media_type=_EVENT_STREAM,
             others={204: Answer(None, "the task is over and the reader has seen how it ended")},
             refusals=(400, 404, 503),
@@ -240,7 +253,9 @@ def _log_routes(
     @get(
         "/tasks/{task_id:str}/logs/stream",
         media_type=_EVENT_STREAM,
-        **described(_TOKEN, _LAST_EVENT, answer=str, media_type=_EVENT_STREAM, refusals=(400, 401, 403, 404, 503)),
+        **described(
+            _TOKEN, _LAST_EVENT, answer=_LOG_EVENT, media_type=_EVENT_STREAM, refusals=(400, 401, 403, 404, 503)
+        ),
     )
     async def log_stream(request: AnyRequest, task_id: FromPath[str]) -> Response[Any]:
         """What a task's applications have printed and print, as server-sent events, for its requester."""
