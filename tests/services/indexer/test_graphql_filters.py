@@ -29,7 +29,7 @@ KINDS = (
     *("Transaction", "Transfer", "Category", "Bulk", "Protocol"),
 )
 SETTINGS = hypothesis.settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],

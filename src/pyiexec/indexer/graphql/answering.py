@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -120,25 +120,31 @@ class Answerer:
 
     def _load(self, connection: sa.Connection, execution: Execution) -> None:
         """Read all that is asked for, in the transaction that also tells which block's state it is."""
-        with self._bounded(connection):
-            execution.load(connection, queries.place(connection), self._deployment)
+        with self._bounded(connection) as in_time:
+            execution.load(connection, queries.place(connection), self._deployment, in_time)
 
     @contextmanager
-    def _bounded(self, connection: sa.Connection) -> Iterator[None]:
-        """Stop a statement that takes too long, where it runs."""
+    def _bounded(self, connection: sa.Connection) -> Iterator[Callable[[], None]]:
+        """Stop a statement that takes too long where it runs; what is given raises between statements."""
         seconds = self.limits.seconds
+        late = GraphQLError(f"the query takes more than {seconds:g} s")
+        end = self._clock.monotonic() + seconds
+
+        def in_time() -> None:
+            if self._clock.monotonic() > end:
+                raise late
+
         is_postgresql = connection.dialect.name == "postgresql"
         driver: Any = connection.connection.dbapi_connection
         if is_postgresql:
             connection.execute(sa.text(f"SET LOCAL statement_timeout = {int(seconds * 1000)}"))
         else:
-            end = self._clock.monotonic() + seconds
             driver.set_progress_handler(lambda: self._clock.monotonic() > end, _INSTRUCTIONS)
         try:
-            yield
+            yield in_time
         except sa.exc.DBAPIError as error:
             if str(error.orig) == "interrupted" or getattr(error.orig, "sqlstate", None) == _CANCELLED:
-                raise GraphQLError(f"the query takes more than {seconds:g} s") from None
+                raise late from None
             raise
         finally:
             if not is_postgresql:
@@ -186,14 +192,20 @@ class Execution:
         self._loaded: dict[str, _Root] = {}
         self._meta: dict[str, Any] | None = None
 
-    def load(self, connection: sa.Connection, place: queries.Place | None, deployment: str) -> None:
+    def load(
+        self,
+        connection: sa.Connection,
+        place: queries.Place | None,
+        deployment: str,
+        in_time: Callable[[], None],
+    ) -> None:
         """Read everything from one state of the index.
 
         Raises:
             GraphQLError: an argument cannot be answered, or too much is asked for.
         """
         self._loaded.clear()
-        loader = Loader(connection, self._selection, self._limits)
+        loader = Loader(connection, self._selection, self._limits, in_time)
         if place is not None:
             block = {"number": place.number, "hash": place.hash, "timestamp": place.timestamp, "parentHash": None}
             self._meta = {"block": block, "deployment": deployment, "hasIndexingErrors": False}

@@ -42,13 +42,17 @@ class Loader:
     Args:
         selection: what is asked for.
         limits: on objects and filters.
+        in_time: raises when the time for the query is over.
     """
 
-    def __init__(self, connection: sa.Connection, selection: Selection, limits: Limits) -> None:
+    def __init__(
+        self, connection: sa.Connection, selection: Selection, limits: Limits, in_time: Callable[[], None]
+    ) -> None:
         self._connection = connection
         self._selection = selection
         self._filter = Filter(connection.dialect.name, limits)
         self._limits = limits
+        self._in_time = in_time
         self._left = limits.objects
 
     def one(self, kind: Kind, object_id: str, nodes: Nodes) -> Found | None:
@@ -75,6 +79,7 @@ class Loader:
     # --- statements -----------------------------------------------------------------------------------------------
 
     def _read(self, statement: sa.Select[Any], kind: Kind) -> list[Found]:
+        self._in_time()
         rows: Sequence[Any] = self._connection.execute(statement).mappings().all()
         self._left -= len(rows)
         if self._left < 0:
@@ -129,6 +134,7 @@ class Loader:
             parts.append(statement.where(*self._filter.conditions(kind, table, wanted.where)))
         union = sa.union_all(*parts).subquery()
         order = self._order(wanted, union.c.key, union.c.id)
+        self._in_time()
         chosen = self._connection.execute(
             sa.select(union.c.id, union.c.kind).order_by(*order).limit(wanted.first).offset(wanted.skip)
         ).all()
