@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 from litestar import Litestar, get
@@ -14,7 +13,7 @@ from pyiexec import __version__
 from pyiexec.chain.heads import HeadFeed
 from pyiexec.foundation.database import Database
 from pyiexec.foundation.http import EXCEPTION_HANDLERS
-from pyiexec.foundation.openapi import described
+from pyiexec.foundation.openapi import described, documented
 from pyiexec.indexer import queries
 
 
@@ -79,9 +78,8 @@ def create_app(database: Database, feed: HeadFeed, chain_id: int, more: Sequence
             lag=max(0, newest.number - place.number) if newest and place else None,
         )
 
-    handlers: list[Any] = [health, status, *more]
     return Litestar(
-        handlers,
+        documented("iExec index", [health, status, *more]),
         exception_handlers=EXCEPTION_HANDLERS,
         cors_config=CORSConfig(
             allow_origins=["*"],

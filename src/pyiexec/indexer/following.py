@@ -24,7 +24,7 @@ from pyiexec.foundation.logs import get_logger
 from pyiexec.indexer import queries
 from pyiexec.indexer.bulk import BulkFetcher
 from pyiexec.indexer.events import TOPICS, Sources, read_events
-from pyiexec.indexer.projection import Part, apply_part, look_up, split
+from pyiexec.indexer.projection import PART_EVENTS, Part, apply_part, look_up, split
 from pyiexec.indexer.queries import CURSOR
 from pyiexec.indexer.reading import ChainReader, Known, Unknown
 from pyiexec.indexer.settings import IndexerSettings
@@ -47,6 +47,7 @@ class IndexFollower:
         database: where the index is.
         feed: must be running.
         bulks: told when there may be something to fetch; None leaves bulk deals' lists out.
+        part_events: events of one transaction of the database, see `split`.
     """
 
     def __init__(
@@ -56,12 +57,15 @@ class IndexFollower:
         feed: HeadFeed,
         settings: IndexerSettings,
         bulks: BulkFetcher | None = None,
+        *,
+        part_events: int = PART_EVENTS,
     ) -> None:
         self._database = database
         self._rpc = rpc
         self._feed = feed
         self._settings = settings
         self._bulks = bulks
+        self._part_events = part_events
         self._reader = ChainReader(rpc, settings.hub.lower(), settings.rpc_batch)
 
     async def lead(self, leadership: Leadership) -> None:
@@ -115,7 +119,7 @@ class IndexFollower:
             return await self._database.read(lambda connection: look_up(connection, unknown))
 
         facts = await self._reader.read(events, batch.cursor.hash, look_up_known)
-        parts = split(batch, events)
+        parts = split(batch, events, self._part_events)
         first = next(parts)
         completed = await self._reader.with_transactions(facts, first.events)
         part: Part | None = first

@@ -65,7 +65,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     timestamp: int | None
 
 
-def split(batch: Batch, events: Sequence[Event], most: int = PART_EVENTS) -> Iterator[Part]:
+def split(batch: Batch, events: Sequence[Event], most: int) -> Iterator[Part]:
     """The batch in parts of whole blocks, so that neither memory nor a transaction holds all of a long history."""
     rewound_to, start, end = batch.rewound_to, 0, 0
     while len(events) - start > most:

@@ -109,6 +109,11 @@ def forget_undo(connection: sa.Connection, before: int) -> int | None:
     return newest
 
 
+def undoable(connection: sa.Connection) -> list[int]:
+    """The blocks that can be taken back, oldest first."""
+    return list(connection.execute(sa.select(UNDO.c.number).order_by(UNDO.c.number)).scalars())
+
+
 def undo(connection: sa.Connection, to: int) -> None:
     """Bring every row to what it was after block `to`."""
     blocks = connection.execute(sa.select(UNDO.c.rows).where(UNDO.c.number > to).order_by(UNDO.c.number))

@@ -15,6 +15,7 @@ from pyiexec.foundation.database import Database
 from pyiexec.indexer import queries
 from pyiexec.indexer.bulk import BulkFetcher
 from pyiexec.indexer.following import IndexFollower
+from pyiexec.indexer.projection import PART_EVENTS
 from pyiexec.indexer.service import LEADERSHIP, MIGRATIONS
 from pyiexec.indexer.settings import IndexerSettings
 from pyiexec.protocol.primitives import Address
@@ -40,21 +41,27 @@ class Index:
             await database.close()
 
     @asynccontextmanager
-    async def following(self, bulks: BulkFetcher | None = None) -> AsyncIterator[None]:
+    async def following(
+        self,
+        bulks: BulkFetcher | None = None,
+        *,
+        rpc_type: type[JsonRpc] = JsonRpc,
+        part_events: int = PART_EVENTS,
+    ) -> AsyncIterator[None]:
         """Follow the chain in the background; it ends as a process does that is killed."""
         async with (
-            JsonRpc(self.settings.rpc_url) as rpc,
+            rpc_type(self.settings.rpc_url) as rpc,
             HeadFeed(self.settings.rpc_url) as feed,
             anyio.create_task_group() as group,
         ):
-            follower = IndexFollower(self.database, rpc, feed, self.settings, bulks)
+            follower = IndexFollower(self.database, rpc, feed, self.settings, bulks, part_events=part_events)
             group.start_soon(self.database.keep_leading, LEADERSHIP, follower.lead)
             yield
             group.cancel_scope.cancel()
 
-    async def catch_up(self) -> None:
+    async def catch_up(self, bulks: BulkFetcher | None = None, **how: Any) -> None:
         """Follow until the newest block is in."""
-        async with self.following():
+        async with self.following(bulks, **how):
             await self.reach_head()
 
     async def reach_head(self) -> None:
@@ -67,6 +74,10 @@ class Index:
                 if place is not None and place.hash == head["hash"]:
                     return
                 await anyio.sleep(0.005)
+
+    async def rows(self, table: str) -> dict[str, dict[str, Any]]:
+        """The rows of a table by id."""
+        return {row["id"]: row for row in (await self.dump())[table]}
 
     async def dump(self) -> Dump:
         """Everything in it."""
