@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -126,8 +126,7 @@ class ContentClient:
 
     async def _add_whole(self, outgoing: Outgoing) -> Cid:
         """Send an upload in one request; the CID that the node gave it."""
-        # Closed here, or a cancelled upload leaves its file open until the collector comes.
-        async with aclosing(outgoing.pieces(0)) as pieces:
+        async with outgoing.pieces(0) as pieces:
             form = aiohttp.MultipartWriter("form-data")
             part = form.append(pieces, {"Content-Type": "application/octet-stream"})
             part.set_content_disposition("form-data", name="file", filename="")

@@ -5,8 +5,8 @@ Source: tus resumable upload protocol 1.0, core and creation.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -41,7 +41,7 @@ class Outgoing:
         self.sent = 0
         self._content = content
         self._tree = UnixFsHasher()
-        self._hashed = 0
+        self._known = 0
 
     @classmethod
     async def of(cls, content: bytes | Path) -> Outgoing:
@@ -53,26 +53,37 @@ class Outgoing:
         """The root of the content; all of it must have been sent."""
         return self._tree.finish()
 
-    async def pieces(self, start: int) -> AsyncGenerator[bytes, None]:
-        """The bytes from `start`."""
+    @asynccontextmanager
+    async def pieces(self, start: int) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The bytes from `start`, for one request; a file is closed in the end, whatever became of the request."""
         if isinstance(self._content, bytes):
-            for at in range(start, len(self._content), PIECE_BYTES):
-                piece = self._content[at : at + PIECE_BYTES]
-                self._hash(at, piece)
-                yield piece
+            content = self._content
+
+            async def cut() -> AsyncIterator[bytes]:
+                for at in range(start, len(content), PIECE_BYTES):
+                    yield content[at : at + PIECE_BYTES]
+
+            yield self._hashed(start, cut())
             return
         async with await anyio.open_file(self._content, "rb") as file:
             await file.seek(start)
-            at = start
-            while piece := await file.read(PIECE_BYTES):
-                self._hash(at, piece)
-                yield piece
-                at += len(piece)
+
+            async def read() -> AsyncIterator[bytes]:
+                while piece := await file.read(PIECE_BYTES):
+                    yield piece
+
+            yield self._hashed(start, read())
+
+    async def _hashed(self, at: int, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for piece in pieces:
+            self._hash(at, piece)
+            yield piece
+            at += len(piece)
 
     def _hash(self, at: int, piece: bytes) -> None:
-        if at + len(piece) > self._hashed:
-            self._tree.update(memoryview(piece)[self._hashed - at :])
-            self._hashed = at + len(piece)
+        if at + len(piece) > self._known:
+            self._tree.update(memoryview(piece)[self._known - at :])
+            self._known = at + len(piece)
 
 
 class Patience:
@@ -142,7 +153,7 @@ class Session:
             "Content-Type": "application/offset+octet-stream",
         }
         async with (
-            aclosing(outgoing.pieces(outgoing.sent)) as pieces,
+            outgoing.pieces(outgoing.sent) as pieces,
             self._http.patch(self._url, data=pieces, headers=headers, timeout=self._timeout) as response,
         ):
             if response.status == 409:
