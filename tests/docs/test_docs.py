@@ -147,6 +147,7 @@ def test_every_option_of_a_local_network_for_tests_is_named() -> None:
         ("scheduler", "scheduler-api"),
         ("sms", "secrets"),
         ("compass", "compass"),
+        ("indexer/graphql", "graphql"),
     ],
 )
 def test_every_route_of_a_service_is_described(service: str, where: str) -> None:
