@@ -152,6 +152,23 @@ class TestApplicationsThatFail:
         assert "the application exited with code 3" in text
         assert "APP_EXITED_NON_ZERO" in text
 
+    def test_its_requester_and_nobody_else_reads_what_it_printed(
+        self, network: QuickCli, failed: dict[str, Bought]
+    ) -> None:
+        task = failed["exits non-zero"].task
+        logs = network.json("task", "logs", task)["logs"]
+        assert logs
+        assert {(log["stdout"], log["stderr"]) for log in logs} == {("", "giving up\n")}
+        network.refused("task", "logs", task, *PROVIDER, code="LOG_ACCESS_REFUSED")
+        followed = network("task", "logs", task, "--follow").out
+        assert followed.count("giving up") == len(logs)
+        debugged = network("task", "debug", task, "--logs").out
+        assert "RUNNING_FAILED" in debugged
+        assert "giving up" in debugged
+        told = network.json("task", "debug", task)
+        assert told["scheduler"]["cause"]["code"] == "APP_EXITED_NON_ZERO"
+        assert "logs" not in told
+
     def test_one_command_ends_with_cause_remedy_and_the_way_to_the_money(
         self, network: QuickCli, failed: dict[str, Bought]
     ) -> None:

@@ -54,6 +54,11 @@ def test_buy_watch_and_download(pyiexec_network, app):
         # Trust 3 takes more than one worker's word.
         assert len(task.contributors) >= 2
         assert requester.explain(results[0].task_id)["currentStatus"] == "COMPLETED"
+        # The app prints nothing, and its log says so.
+        logs = requester.logs(results[0].task_id)
+        assert {log.worker for log in logs} <= set(task.contributors)
+        assert [(log.stdout, log.stderr) for log in logs] == [("", "")] * len(logs)
+        assert list(requester.follow_logs(results[0].task_id)) == []
 
 
 def test_a_watch_may_be_left_early(pyiexec_network, app):
