@@ -77,12 +77,21 @@ async def publish(
 @click.argument("address", type=ADDRESS)
 @reading
 async def show(address: str, open_client: Any) -> None:
-    """Show what the chain knows of the pool at ADDRESS."""
+    """Show what the chain knows of the pool at ADDRESS, and where its scheduler is reached."""
     from msgspec import to_builtins
 
+    from pyiexec.protocol.errors import IexecError
+
     async with open_client() as client:
-        found = await client.workerpools.show(address)
-    emit(to_builtins(found))
+        found = to_builtins(await client.workerpools.show(address))
+        if client.connection.profile.compass_url is not None:
+            try:
+                found["apiUrl"] = await client.workerpools.url(address)
+            except IexecError as error:
+                # What the chain says is worth showing without it.
+                found["apiUrl"] = None
+                found["apiUrlError"] = str(error)
+    emit(found)
 
 
 @workerpool.command("set-url")

@@ -31,6 +31,19 @@ from pyiexec.protocol.secrets import (
 #: For how long an authorisation that was just signed is good.
 LIFE_SECONDS = 120
 _TIMEOUT_SECONDS = 30.0
+#: What bare statuses mean, by method; services that are not ours say no more.
+_MEANINGS = {
+    ("POST", 400): "BAD_SECRET",
+    ("POST", 401): "SECRET_REFUSED",
+    ("POST", 409): "SECRET_EXISTS",
+    ("POST", 413): "SECRET_TOO_LARGE",
+    ("PUT", 400): "BAD_SECRET",
+    ("PUT", 401): "SECRET_REFUSED",
+    ("PUT", 404): "SECRET_UNKNOWN",
+    ("PUT", 413): "SECRET_TOO_LARGE",
+    ("DELETE", 401): "SECRET_REFUSED",
+    ("DELETE", 404): "SECRET_UNKNOWN",
+}
 
 
 class KnownSecret(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,7 +149,7 @@ class SecretService:
         header = bound_header(nonce, deadline, signer.sign_digest(allowed.digest(self._domain)))
         status, answer = await self._request("GET", "/secrets", {"ownerAddress": signer.address}, header=header)
         if status != 200:
-            raise self._refusal(status, answer)
+            raise self._refusal("GET", status, answer)
         try:
             return [
                 KnownSecret(
@@ -163,7 +176,7 @@ class SecretService:
         method = {Action.CREATE: "POST", Action.REPLACE: "PUT", Action.DELETE: "DELETE"}[action]
         status, answer = await self._request(method, *_place(secret), body=body, header=header)
         if status not in (200, 204):
-            raise self._refusal(status, answer)
+            raise self._refusal(method, status, answer)
 
     async def _request(
         self,
@@ -196,7 +209,7 @@ class SecretService:
         except msgspec.DecodeError:
             return status, None
 
-    def _refusal(self, status: int, answer: Any) -> IexecError:
+    def _refusal(self, method: str, status: int, answer: Any) -> IexecError:
         if not isinstance(answer, dict):
             answer = {}
         told = answer.get("error")
@@ -204,14 +217,7 @@ class SecretService:
         code = answer.get("code")
         if code in CATALOGUE:
             return IexecError(str(code), what)
-        known = {
-            400: "BAD_SECRET",
-            401: "SECRET_REFUSED",
-            404: "SECRET_UNKNOWN",
-            409: "SECRET_EXISTS",
-            413: "SECRET_TOO_LARGE",
-        }
-        return IexecError(known.get(status, "SMS_UNREACHABLE"), what)
+        return IexecError(_MEANINGS.get((method, status), "SMS_UNREACHABLE"), what)
 
     def _not_one(self) -> IexecError:
         return IexecError("SMS_UNREACHABLE", f"{self.url} does not answer as a secret management service")

@@ -46,7 +46,7 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    chain: Marketplace, database: str, known: dict[str, str] | None = None, **options: Any
+    chain: Marketplace, database: str, known: dict[str, str] | None = None, *, clock: Any = None, **options: Any
 ) -> AsyncIterator[Running]:
     """A compass over a database, stopped in the end."""
     stop, started = anyio.Event(), anyio.Event()
@@ -63,7 +63,7 @@ async def running(
         **{"rpc_url": chain.url} | options,
     )
     settings = CompassSettings(database_url=database, chains=(served,))
-    clock = SetClock()
+    clock = clock or SetClock()
     async with AsyncExitStack() as stack:
         group = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(stop.set)
