@@ -141,7 +141,7 @@ def make_app(
         cors_config=CORSConfig(
             allow_origins=["*"],
             allow_methods=["GET", "HEAD"],
-            allow_headers=["authorization", "accept", "last-event-id"],
+            allow_headers=["authorization", "content-type", "accept", "last-event-id"],
         ),
         before_send=[_forbid_guessing],
         openapi_config=None,

@@ -20,6 +20,8 @@ from pyiexec.protocol.messages import Assign
 from pyiexec.protocol.primitives import Address, TaskId, checksum, keccak256, to_bytes
 from pyiexec.protocol.tags import encode_tag
 from pyiexec.protocol.tasks import TaskStatus
+from pyiexec.sms.service import serve as serve_sms
+from pyiexec.sms.settings import SmsSettings
 
 pytestmark = pytest.mark.anyio
 
@@ -60,6 +62,32 @@ async def sms(*answers: tuple[int, str]) -> AsyncIterator[Sms]:
         await runner.cleanup()
 
 
+@asynccontextmanager
+async def real_sms(net: Net) -> AsyncIterator[str]:
+    """The secret management service itself, which has no enclaves."""
+    started, stop, urls = anyio.Event(), anyio.Event(), list[str]()
+
+    def ready(url: str) -> None:
+        urls.append(url)
+        started.set()
+
+    settings = SmsSettings(
+        database_url=f"sqlite:///{net.path / 'sms.db'}",
+        key_file=str(net.path / "ring"),
+        rpc_url=net.url,
+        chain_id=net.manifest.chain_id,
+        hub=net.hub.address,
+    )
+    async with anyio.create_task_group() as group:
+        group.start_soon(lambda: serve_sms(settings, ready=ready, stop=stop))
+        with anyio.fail_after(20):
+            await started.wait()
+        try:
+            yield urls[0]
+        finally:
+            stop.set()
+
+
 REFUSAL = '{"ok":false,"error":"no enclaves run here","code":"TEE_UNAVAILABLE"}'
 
 
@@ -67,8 +95,8 @@ async def test_without_enclaves_the_task_fails_at_once_with_its_cause_and_is_ref
     net: Net,
 ) -> None:
     async with (
-        sms((501, REFUSAL)) as service,
-        net.scheduler(sms_url=service.url) as url,
+        real_sms(net) as sms_url,
+        net.scheduler(sms_url=sms_url) as url,
         anyio.create_task_group() as group,
     ):
         worker = net.workers[0]
@@ -78,11 +106,10 @@ async def test_without_enclaves_the_task_fails_at_once_with_its_cause_and_is_ref
         (task_id,) = await net.tasks_of(deal)
         failed = await until_shown(url, f"/tasks/{task_id}", lambda task: task.get("currentStatus") == "FAILED")
         assert failed["cause"]["code"] == "TEE_UNAVAILABLE"
-        assert "no enclaves run here" in failed["cause"]["what"]
+        assert "needs an enclave" in failed["cause"]["what"]
         assert failed["cause"]["remedy"]
         assert failed["tag"] == TDX
         assert failed["replicates"] == []
-        assert service.asked == [(task_id, OWNER.address)]
         assert (await net.hub.task(task_id)).status is TaskStatus.ACTIVE
         # Nothing else is held up by it.
         assert await net.settled(await net.buy()) == [TaskStatus.COMPLETED]
@@ -118,7 +145,7 @@ async def test_workers_are_asked_once_the_account_is_named_and_it_is_in_their_au
         (task_id,) = await net.tasks_of(await net.buy(tag=TDX))
         assign = await worker.command(Assign)
         assert isinstance(assign, Assign)
-        assert len(service.asked) == 3
+        assert service.asked == [(task_id, OWNER.address)] * 3
         assert assign.mode == "contribute"
         assert assign.authorization.enclave_challenge == ENCLAVE
         digest = ethereum_message_digest(authorization_hash(worker.address, task_id, ENCLAVE))
