@@ -351,8 +351,12 @@ class Player:
         await self.mine(block)
 
 
-async def play(rpc: JsonRpc, events: int, seed: int) -> tuple[History, Player]:
-    """A market that lived until its hub had emitted so many logs, and who can let it live on."""
+async def play(rpc: JsonRpc, events: int, seed: int, lives: int = LIVES_IN_A_ROUND) -> tuple[History, Player]:
+    """A market that lived until its hub had emitted so many logs, and who can let it live on.
+
+    Args:
+        lives: in each of its rounds, after which new assets come, and what was left open ends.
+    """
     manifest = await deploy(rpc, ADMIN, categories=STANDARD_CATEGORIES)
     await rpc.call("evm_setIntervalMining", 0)
     await rpc.call("evm_setAutomine", False)
@@ -360,7 +364,7 @@ async def play(rpc: JsonRpc, events: int, seed: int) -> tuple[History, Player]:
     await player.begin()
     seen = 0
     while seen < events:
-        await player.live(player.lives(LIVES_IN_A_ROUND))
+        await player.live(player.lives(lives))
         await player.create()
         await player.trade()
         await player.settle()

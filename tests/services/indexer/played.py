@@ -21,7 +21,7 @@ from pyiexec.indexer.tables import LIST_TABLES, TABLES
 
 from .indexing import Index
 
-SEED, EVENTS = 7, 1_000
+SEED, EVENTS, LIVES = 7, 1_000, 60
 DEPLOYMENT = "poco-31337-0xhub"
 #: Datasets of the slice of the bulk deal, by their place in the index; one is there twice.
 BULK_DATASETS = (1, 0, 1)
@@ -83,7 +83,7 @@ def played() -> Iterator[Played]:
 
 async def _play(anvil: Anvil) -> History:
     async with JsonRpc(anvil.url) as rpc:
-        history, _ = await play(rpc, EVENTS, SEED)
+        history, _ = await play(rpc, EVENTS, SEED, LIVES)
         return history
 
 

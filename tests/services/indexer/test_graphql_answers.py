@@ -243,7 +243,7 @@ def test_the_list_of_deals_looks_as_clients_know_it(indexed: Indexed) -> None:
     answer = indexed.data(DEALS, length=1000, nextSkip=1000)
     assert answer["dealsHasNext"] == []
     deals = answer["deals"]
-    assert len(deals) == len(indexed.rows["deals"]) > 50
+    assert len(deals) == len(indexed.rows["deals"]) > 30
     assert [deal["timestamp"] for deal in deals] == sorted((deal["timestamp"] for deal in deals), reverse=True)
     for deal in deals:
         assert WORD.fullmatch(deal["dealid"])
@@ -376,7 +376,7 @@ def test_a_query_costs_one_statement_for_each_relation_whatever_it_finds(indexed
     with statements(indexed) as few:
         indexed.data(query, first=2)
     with statements(indexed) as many:
-        indexed.data(query, first=60)
+        indexed.data(query, first=30)
     # The place of the index, the deals, and ten relations.
     assert len(few) == len(many) == 1 + 1 + 10
 

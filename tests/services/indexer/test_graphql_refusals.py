@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+import hypothesis
 import pytest
+from graphql.language import IntValueNode, StringValueNode
+from hypothesis import HealthCheck
+from hypothesis import strategies as st
+from hypothesis_graphql import queries
 
 from pyiexec.indexer.graphql.limits import Limits
+from pyiexec.indexer.graphql.schema import schema
 
 from .played import Indexed, indexed, played
 
 __all__ = ["indexed", "played"]
+
+ANY_TEXT = st.text(st.characters(codec="utf-8"), max_size=20).map(lambda text: StringValueNode(value=text))
+ANY_NUMBER = st.integers().map(lambda number: IntValueNode(value=str(number)))
+SCALARS = {"BigInt": ANY_NUMBER | ANY_TEXT, "BigDecimal": ANY_NUMBER | ANY_TEXT, "Bytes": ANY_TEXT}
 
 
 @pytest.mark.parametrize(
@@ -105,3 +115,16 @@ def test_a_query_that_takes_too_long_is_stopped(indexed: Indexed) -> None:
     finally:
         indexed.answerer.limits = ample
     assert indexed.data("{ protocols { id } }"), "and the next one is answered as ever"
+
+
+@hypothesis.settings(
+    max_examples=40,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@hypothesis.given(data=st.data())
+def test_any_query_of_the_schema_gets_data_or_a_reason(indexed: Indexed, data: st.DataObject) -> None:
+    query = data.draw(queries(schema(), custom_scalars=SCALARS))
+    answer = indexed.answer(query)
+    assert answer.get("data") or answer["errors"]

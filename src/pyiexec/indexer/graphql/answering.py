@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import anyio
 import anyio.to_thread
 import msgspec
 import sqlalchemy as sa
@@ -32,6 +33,8 @@ from pyiexec.indexer.graphql.shaping import HoleError, Shaper
 
 #: Queries that are kept read and checked, unless they are long: clients send the same ones with other variables.
 _DOCUMENTS_KEPT, _LENGTH_KEPT = 256, 4096
+#: Threads that check queries and make answers: more would not be faster, and keep the event loop waiting.
+_THREADS = 2
 #: SQLite looks at the clock after so many of its instructions.
 _INSTRUCTIONS = 20_000
 #: PostgreSQL's code for a statement that was stopped.
@@ -81,15 +84,16 @@ class Answerer:
         self._deployment = deployment
         self._clock = clock
         self.limits = limits
+        self._threads = anyio.CapacityLimiter(_THREADS)
         self._kept = lru_cache(_DOCUMENTS_KEPT)(self._checked)
 
     async def answer(self, question: Question) -> Answer:
         """The answer, with errors instead of data when there is something wrong with the request."""
         try:
             # Off the event loop: a large query takes its time to be checked, and a large answer to be made.
-            execution = await anyio.to_thread.run_sync(self._prepare, question)
+            execution = await anyio.to_thread.run_sync(self._prepare, question, limiter=self._threads)
             await self._database.read(lambda connection: self._load(connection, execution))
-            return await anyio.to_thread.run_sync(execution.shaped)
+            return await anyio.to_thread.run_sync(execution.shaped, limiter=self._threads)
         except _RefusedError as refused:
             return {"errors": [error.formatted for error in refused.errors]}
         except GraphQLError as error:

@@ -37,7 +37,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     conditions: int = 300
     condition_depth: int = 10
     objects: int = 50_000
-    seconds: float = 10.0
+    seconds: float = 5.0
 
 
 DEFAULT = Limits()
