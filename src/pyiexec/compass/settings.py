@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from pyiexec.foundation.settings import Settings
 from pyiexec.protocol.primitives import Address
 
 
-class CompassChain(msgspec.Struct, frozen=True, kw_only=True):
+class CompassChain(Settings, frozen=True, kw_only=True):
     """A chain whose pools the compass knows.
 
     Attributes:
@@ -20,10 +21,10 @@ class CompassChain(msgspec.Struct, frozen=True, kw_only=True):
     chain_id: int
     rpc_url: str
     hub: Address
-    workerpools: dict[str, str] = {}
+    workerpools: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-class CompassSettings(msgspec.Struct, frozen=True, kw_only=True):
+class CompassSettings(Settings, frozen=True, kw_only=True):
     """What the compass has to be told.
 
     Attributes:
