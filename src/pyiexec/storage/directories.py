@@ -43,9 +43,10 @@ def directory_of(entries: Iterable[Link], cid_version: int = 0) -> Directory:
     Raises:
         IexecError: ``BAD_REQUEST`` when a name cannot stand in a folder, is there twice, or the folder is too large.
     """
-    ordered = sorted(entries, key=lambda entry: entry.name.encode())
-    for entry in ordered:
+    given = list(entries)
+    for entry in given:
         check_name(entry.name)
+    ordered = sorted(given, key=lambda entry: entry.name.encode())
     by_name = {entry.name: entry for entry in ordered}
     if len(by_name) != len(ordered):
         raise IexecError("BAD_REQUEST", "a name stands twice in one folder")
