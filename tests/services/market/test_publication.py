@@ -65,6 +65,7 @@ async def test_the_javascript_clients_see_the_json_they_know(market: Market, cha
             "order": order_to_json(order),
             "chainId": chain.manifest.chain_id,
             "remaining": 10,
+            "fillable": 10,
             "status": "open",
             "signer": APP_OWNER.address,
             "publicationTimestamp": "2027-01-15T08:00:00.000Z",
@@ -304,7 +305,7 @@ async def test_the_last_or_all_orders_of_a_resource_are_taken_back(market: Marke
     [
         ({}, "orderHash is a required field"),
         ({"orderHash": "0x12"}, "orderHash must be a bytes32 hexstring"),
-        ({"orderHash": 7}, "orderHash must be a string"),
+        ({"orderHash": 7}, "orderHash must be a `string` type, but the final value was: `7`."),
         ({"target": "unpublish_last"}, "app is a required field"),
         ({"target": "unpublish_all", "app": "0x"}, "app is not a valid ethereum address"),
         (

@@ -96,6 +96,12 @@ async def test_what_happened_while_the_book_was_down_is_caught_up(
 
 async def test_an_idle_book_writes_nothing(market: Market, chain: Chain, database_url: str) -> None:
     await market.book.publish(chain.app_order(), APP_OWNER)
+
+    async def caught_up() -> bool:
+        # Made by the deployment, of which the book heard in its first batch.
+        return bool((await market.get("/categories"))[1]["count"])
+
+    await market.until(caught_up)
     async with HeadFeed(chain.url) as feed, feed.subscribe() as heads, JsonRpc(chain.url) as rpc:
         before = await state_of(database_url)
         await rpc.call("anvil_mine", "0x5")
