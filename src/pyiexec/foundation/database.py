@@ -32,8 +32,8 @@ GROUP_LIMIT = 256
 PAYLOAD_LIMIT = 7_900
 #: Key in `Connection.info` of what SQLite's writer announces after its commit.
 ANNOUNCED = "announced"
-#: Seconds before a process that lost the database tries to lead again.
-_LEAD_AGAIN = 1.0
+#: Seconds before what needs the database is tried again.
+_TRY_AGAIN = 1.0
 #: Alembic keeps the migration under way in module globals: one at a time in a process.
 ALEMBIC = threading.Lock()
 
@@ -225,6 +225,26 @@ class Database(ABC):
         self._check_open()
         return await self._write(function)  # type: ignore[no-any-return]
 
+    async def insist(self, function: Callable[[sa.Connection], T]) -> T:
+        """`write`, repeated for as long as the database is away; what `function` does must not depend on the attempt.
+
+        Between attempts the caller can be cancelled, and then nothing was written.
+
+        Raises:
+            IexecError: ``DATABASE_UNAVAILABLE`` when the database is closed here.
+        """
+        while True:
+            self._check_open()
+            try:
+                # What was begun is told to the caller, whom a cancellation reaches before the next attempt.
+                with anyio.CancelScope(shield=True):
+                    return await self.write(function)
+            except IexecError as error:
+                if error.code != "DATABASE_UNAVAILABLE":
+                    raise
+                log.warning("a write waits for the database", reason=error.what)
+            await anyio.sleep(_TRY_AGAIN)
+
     async def read(self, function: Callable[[sa.Connection], T]) -> T:
         """Run `function` in a read transaction: it sees one consistent state, all commits before it included.
 
@@ -267,7 +287,7 @@ class Database(ABC):
                 if not _is_database_trouble(error):
                     raise
                 log.warning("does not lead any more", name=name, reason=str(error))
-            await anyio.sleep(_LEAD_AGAIN)
+            await anyio.sleep(_TRY_AGAIN)
 
     def listen(self, channel: str) -> AbstractAsyncContextManager[AsyncIterator[str | None]]:
         """Announcements of all processes on a channel, in the order of their commits, from the block's entry on.

@@ -175,7 +175,7 @@ class Engine:
                 for save in saves:
                     save(connection)
 
-            await self._database.write(write)
+            await self._database.insist(write)
         for item in step.followed:
             item.done.set()
 

@@ -17,6 +17,7 @@ from tests.services.foundation.test_sharing import neighbour, opened, run
 
 from pyiexec.chain.follower import MIGRATIONS as FOLLOWER
 from pyiexec.chain.transactions import MIGRATIONS as TRANSACTIONS
+from pyiexec.foundation import database as database_module
 from pyiexec.foundation import postgresql as engine
 from pyiexec.foundation.database import Database, Leadership, announce
 from pyiexec.protocol.errors import IexecError
@@ -125,6 +126,31 @@ class TestRestarts:
                 finally:
                     server.start()
                 assert await database.read(lambda c: c.execute(sa.text("SELECT 1")).scalar_one()) == 1
+
+        run(scenario)
+
+    def test_a_write_that_is_insisted_on_is_done_in_the_end_and_once(
+        self, server: PostgresqlServer, url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(engine, "PATIENCE", 0.1)
+        monkeypatch.setattr(database_module, "_TRY_AGAIN", 0.1)
+
+        async def scenario() -> None:
+            async with opened(url) as database:
+                await database.write(notes.create)
+                await asyncio.to_thread(server.stop)
+                async with anyio.create_task_group() as group:
+                    group.start_soon(database.insist, add(1))
+                    with anyio.move_on_after(0.5) as scope:
+                        await database.insist(add(2))
+                    assert scope.cancelled_caught
+                    server.start()
+                assert await database.read(numbers) == [1]
+                with pytest.raises(sa.exc.IntegrityError):
+                    await database.insist(add(1))
+            with pytest.raises(IexecError) as caught:
+                await database.insist(add(3))
+            assert caught.value.code == "DATABASE_UNAVAILABLE"
 
         run(scenario)
 

@@ -109,8 +109,7 @@ class Delivery:
                 self.put(flight)
 
     async def _store(self, *flights: Flight) -> None:
-        with anyio.CancelScope(shield=True):
-            await self._database.write(partial(queue.update, records=records(flights)))
+        await self._database.insist(partial(queue.update, records=records(flights)))
 
     async def _send(self, flight: Flight, limiter: anyio.CapacityLimiter, answered: anyio.Event) -> None:
         record = flight.record
@@ -237,8 +236,7 @@ class Delivery:
             record = msgspec.structs.replace(draft, attempt=attempt)
             return queue.insert(connection, self._chain_id, signed(self._signer, self._chain_id, record, nonce, fees))
 
-        with anyio.CancelScope(shield=True):
-            flight = Flight(await self._database.write(enter))
+        flight = Flight(await self._database.insist(enter))
         log.info("filling a gap", nonce=nonce)
         self._board.add(flight)
         self.put(flight)

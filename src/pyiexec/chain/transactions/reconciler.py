@@ -248,8 +248,7 @@ class Reconciler:
         await self._store(flights)
 
     async def _store(self, flights: Sequence[Flight]) -> None:
-        with anyio.CancelScope(shield=True):
-            await self._database.write(partial(queue.update, records=records(flights)))
+        await self._database.insist(partial(queue.update, records=records(flights)))
 
     async def _check_recent(self) -> None:
         """After a reorganisation: is what was in a block still in one?"""
