@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -205,3 +208,38 @@ async def test_a_service_with_the_wrong_ring_says_so_and_ends(
         assert done.returncode == 1
         assert b"KEY_RING_MISSING" in done.stderr
         assert not ring.exists()
+
+
+def served_on_a_terminal(kind: str, settings: Path) -> int:
+    """Start a service as a person would, ask it whether it is well, and end it; its exit code."""
+    terminal, side = pty.openpty()
+    service = subprocess.Popen(
+        [*PYIEXEC, kind, "start", "--config", str(settings)], stdin=subprocess.DEVNULL, stdout=side, stderr=side
+    )
+    os.close(side)
+    printed = b""
+    try:
+        while (ready := re.search(rb"is ready (http://127\.0\.0\.1:\d+)\s", printed)) is None:
+            piece = os.read(terminal, 4096)
+            assert piece, printed.decode()
+            printed += piece
+        with urllib.request.urlopen(f"{ready[1].decode()}/health") as answer:
+            assert json.loads(answer.read())["service"] == kind
+    finally:
+        service.send_signal(signal.SIGTERM)
+        ended = service.wait(20)
+        os.close(terminal)
+    return ended
+
+
+async def test_services_start_from_their_settings_and_end_in_order(marketplace: Marketplace, tmp_path: Path) -> None:
+    place = {"database_url": f"sqlite:///{tmp_path / 'service.db'}"}
+    chain = {
+        "chain_id": marketplace.manifest.chain_id,
+        "rpc_url": marketplace.url,
+        "hub": marketplace.manifest.hub,
+    }
+    (tmp_path / "sms.json").write_text(json.dumps(place | chain | {"key_file": str(tmp_path / "ring")}))
+    (tmp_path / "compass.json").write_text(json.dumps(place | {"chains": [chain]}))
+    for kind in ("sms", "compass"):
+        assert await anyio.to_thread.run_sync(served_on_a_terminal, kind, tmp_path / f"{kind}.json") == 0
