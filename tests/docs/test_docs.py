@@ -108,7 +108,7 @@ def settings_table(kind: Kind) -> dict[str, str]:
     heading = {
         Kind.WORKER: "## A worker",
         Kind.SCHEDULER: "## A scheduler",
-        Kind.MARKET: "| order book |",
+        Kind.MARKET: "| order book | default |",
         Kind.RESULTS: "| content store |",
         Kind.SMS: "| secret management service |",
         Kind.COMPASS: "| compass | default |",
@@ -142,7 +142,8 @@ def test_every_option_of_a_local_network_for_tests_is_named() -> None:
 @pytest.mark.parametrize(
     ("service", "where"),
     [
-        ("market", "architecture"),
+        ("market/order_routes.py", "market"),
+        ("market/chain_routes.py", "market"),
         ("results", "architecture"),
         ("scheduler", "scheduler-api"),
         ("sms", "secrets"),
@@ -151,7 +152,8 @@ def test_every_option_of_a_local_network_for_tests_is_named() -> None:
     ],
 )
 def test_every_route_of_a_service_is_described(service: str, where: str) -> None:
-    source = (REPOSITORY / "src" / "pyiexec" / service / "app.py").read_text()
+    file = REPOSITORY / "src" / "pyiexec" / service
+    source = (file if file.suffix else file / "app.py").read_text()
     page = (DOCS / f"{where}.md").read_text()
     found = {match["path"] for match in _ROUTE.finditer(source)}
     assert found
