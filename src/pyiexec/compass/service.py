@@ -39,7 +39,7 @@ async def serve(settings: CompassSettings, *, ready: http.Ready, stop: anyio.Eve
         for address, url in chain.workerpools.items()
     }
     async with AsyncExitStack() as stack:
-        database = await Database.open(settings.database_url, [MIGRATIONS])
+        database = await Database.open(settings.database_url, [MIGRATIONS], durable=True)
         stack.push_async_callback(database.close)
         hubs = {
             chain.chain_id: Hub(await stack.enter_async_context(JsonRpc(chain.rpc_url)), chain.hub)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
 from pyiexec.chain.networks import NetworkKind
+from pyiexec.foundation.settings import Settings
 from pyiexec.protocol.primitives import Address
 from pyiexec.protocol.units import NRLC_PER_RLC
 
 
-class FaucetSettings(msgspec.Struct, frozen=True, kw_only=True):
+class FaucetSettings(Settings, frozen=True, kw_only=True):
     """What the faucet has to be told.
 
     Attributes:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import msgspec
-
+from pyiexec.foundation.settings import Settings
 from pyiexec.protocol.primitives import Address
 
 
-class IndexerSettings(msgspec.Struct, frozen=True, kw_only=True):
+class IndexerSettings(Settings, frozen=True, kw_only=True):
     """What the index has to be told.
 
     Attributes:

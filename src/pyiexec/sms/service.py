@@ -39,7 +39,7 @@ async def serve(settings: SmsSettings, *, ready: http.Ready, stop: anyio.Event, 
     """
     time = clock or SystemClock()
     async with AsyncExitStack() as stack:
-        database = await Database.open(settings.database_url, [MIGRATIONS])
+        database = await Database.open(settings.database_url, [MIGRATIONS], durable=True)
         stack.push_async_callback(database.close)
         vault = Vault(database, KeyFile(Path(settings.key_file)), time, os.urandom)
         await vault.open()
