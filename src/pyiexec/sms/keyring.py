@@ -97,21 +97,24 @@ class KeyFile:
             IexecError: ``KEY_RING_MISSING``, ``KEY_RING_UNSAFE``, ``KEY_RING_WRONG``.
         """
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            # Not waited for: a pipe in its place has no writer.
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
             raise IexecError("KEY_RING_MISSING", f"there is no key ring {self.path}") from None
         except OSError as error:
             raise IexecError("KEY_RING_WRONG", f"cannot read the key ring {self.path}: {error.strerror}") from None
-        with os.fdopen(descriptor, "rb") as file:
-            state = os.fstat(file.fileno())
+        try:
+            state = os.fstat(descriptor)
             if not stat.S_ISREG(state.st_mode) or state.st_mode & _OTHERS:
                 raise IexecError("KEY_RING_UNSAFE", f"the key ring {self.path} is not for its owner alone")
             # A ring is never changed in place: another one has another inode.
             seen = (state.st_dev, state.st_ino, state.st_mtime_ns)
             if self._ring is None or seen != self._seen:
-                self._ring = _decode(file.read(_MAX_FILE_BYTES), self.path)
+                self._ring = _decode(os.read(descriptor, _MAX_FILE_BYTES), self.path)
                 self._seen = seen
-        return self._ring
+            return self._ring
+        finally:
+            os.close(descriptor)
 
     def create(self, ring: KeyRing) -> KeyRing:
         """Make the file, unless another process just did; the ring that is in it."""
