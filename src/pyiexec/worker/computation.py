@@ -8,12 +8,14 @@ import anyio
 import anyio.to_thread
 
 from pyiexec.protocol import ids
+from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.multiaddr import decode_multiaddr
-from pyiexec.protocol.params import parse_params, split_arguments
-from pyiexec.protocol.primitives import ResultDigest
+from pyiexec.protocol.params import DealParams, parse_params, split_arguments
+from pyiexec.protocol.primitives import Bytes32, ResultDigest
 from pyiexec.protocol.printed import Printed
 from pyiexec.protocol.replicates import ReplicateStatus
 from pyiexec.protocol.results import pack, result_digest
+from pyiexec.protocol.tags import TEE
 from pyiexec.worker import environment
 from pyiexec.worker.conduct import Conduct
 from pyiexec.worker.facts import Facts
@@ -54,6 +56,7 @@ class Computation:
         assert facts.deal is not None
         assert facts.app is not None
         params = parse_params(facts.deal.params)
+        check_secrecy(params, facts.deal.tag)
         arguments = split_arguments(params.iexec_args)
         folder.prepare()
         await self._staging.app(facts.app, folder)
@@ -99,6 +102,21 @@ class Computation:
         digest = result_digest(files, callback=callback)
         folder.keep(pack(files))
         return digest
+
+
+def check_secrecy(params: DealParams, tag: Bytes32) -> None:
+    """Refuse to publish in the clear what was to be encrypted.
+
+    A worker that could encrypt a result has read it, so only enclaves are asked to. Source: the reference declares such
+    a standard task invalid.
+
+    Raises:
+        IexecError: ``ENCRYPTION_NEEDS_ENCLAVE``.
+    """
+    if params.iexec_result_encryption and not int(tag, 16) & TEE:
+        raise IexecError(
+            "ENCRYPTION_NEEDS_ENCLAVE", "the result was to be encrypted, which an enclave alone can promise"
+        )
 
 
 def _with_logs(files: Mapping[str, bytes], outcome: RunOutcome) -> dict[str, bytes]:
