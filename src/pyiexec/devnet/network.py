@@ -275,7 +275,7 @@ class Network:
         folder = self.options.directory
         servers = [
             market_part(folder, self.profile, ports.market),
-            results_part(folder, ports.gateway),
+            results_part(folder, self.profile, ports.gateway),
             scheduler_part(folder, self.profile, self.provision.workerpool, ports.scheduler),
             sms_part(folder, self.profile, ports.sms),
             compass_part(folder, self.profile, self.provision.workerpool, ports.compass),

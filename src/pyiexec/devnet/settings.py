@@ -11,6 +11,8 @@ from pyiexec.devnet import roles
 from pyiexec.devnet.parts import Kind, Part, settings_type
 from pyiexec.protocol.primitives import Address, to_hex
 
+#: That one account may have in the book: a test plays many people with few accounts.
+OPEN_ORDERS = 1_000
 #: Seconds between two signs of life of a worker.
 HEARTBEAT_SECONDS = 2.5
 
@@ -38,9 +40,10 @@ def market_part(folder: Path, profile: NetworkProfile, port: int) -> Part:
         chain_id=profile.chain_id,
         start_block=profile.start_block,
         database_url=f"sqlite:///{folder / 'market.db'}",
+        open_orders_per_wallet=OPEN_ORDERS,
         port=port,
-        # All of a local network calls from one address.
-        rate_limit=1_000_000,
+        # All of a local network calls from one address, and one of them may be a benchmark.
+        rate_limit=0,
     )
 
 
@@ -104,9 +107,17 @@ def faucet_part(folder: Path, profile: NetworkProfile, port: int) -> Part:
     )
 
 
-def results_part(folder: Path, port: int) -> Part:
-    """The content store."""
-    return _part("results", Kind.RESULTS, directory=str(folder / "content"), port=port)
+def results_part(folder: Path, profile: NetworkProfile, port: int) -> Part:
+    """The content store, and the proxy that takes results of the chain's tasks."""
+    return _part(
+        "results",
+        Kind.RESULTS,
+        directory=str(folder / "content"),
+        rpc_url=profile.rpc_url,
+        hub=profile.hub,
+        chain_id=profile.chain_id,
+        port=port,
+    )
 
 
 def scheduler_part(folder: Path, profile: NetworkProfile, workerpool: Address, port: int) -> Part:
@@ -119,6 +130,7 @@ def scheduler_part(folder: Path, profile: NetworkProfile, workerpool: Address, p
         hub=profile.hub,
         workerpool=workerpool,
         gateway_url=profile.gateway_url,
+        sms_url=profile.sms_url,
         data_dir=folder / "scheduler",
         port=port,
         heartbeat_seconds=HEARTBEAT_SECONDS,
