@@ -123,8 +123,10 @@ class PostgresqlDatabase(Database):
         await self._read(lambda connection: connection.execute(sa.text("SELECT 1")))
 
     async def _migrate(self, lineage: Migrations) -> None:
-        # Taken outside of the event loop: its holder may be another task of this loop.
-        await asyncio.to_thread(ALEMBIC.acquire)
+        # Taken outside of the event loop: its holder may be another task of this loop. Whoever is cancelled meanwhile
+        # waits for it all the same, or the thread would take it for nobody, who never gives it back.
+        with anyio.CancelScope(shield=True):
+            await asyncio.to_thread(ALEMBIC.acquire)
         try:
             await self._write(lambda connection: upgrade(connection, lineage))
         finally:
