@@ -49,7 +49,7 @@ async def serve(settings: SmsSettings, *, ready: http.Ready, stop: anyio.Event, 
             Ownership(rpc, settings.hub),
             Domain(settings.chain_id, settings.hub),
             time,
-            origins=set(settings.origins),
+            origins={origin.rstrip("/") for origin in settings.origins},
             accept_legacy=settings.accept_legacy,
         )
 

@@ -166,7 +166,7 @@ async def test_used_authorisations_are_remembered_over_a_restart(
 ) -> None:
     secret = requester_secret(REQUESTER.address, "foo")
     origin = "https://sms.example"
-    options = {"origins": (origin, "https://other.example")}
+    options = {"origins": (origin, "https://other.example/")}
     async with running(marketplace, database_url, tmp_path / "ring", **options) as sms:
         header = sms.bound(Action.CREATE, secret, "one", REQUESTER, service=origin)
         assert await status(sms, "POST", secret, "one", header) == 204
