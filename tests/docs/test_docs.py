@@ -109,9 +109,10 @@ def settings_table(kind: Kind) -> dict[str, str]:
         Kind.WORKER: "## A worker",
         Kind.SCHEDULER: "## A scheduler",
         Kind.MARKET: "| order book | default |",
-        Kind.RESULTS: "| content store |",
+        Kind.RESULTS: "| content store | default |",
         Kind.SMS: "| secret management service |",
         Kind.COMPASS: "| compass | default |",
+        Kind.FAUCET: "| faucet | default |",
     }[kind]
     lines = iter(everything().partition(f"\n{heading}")[2].splitlines())
     next(line for line in lines if line.startswith("|---"))
@@ -144,7 +145,11 @@ def test_every_option_of_a_local_network_for_tests_is_named() -> None:
     [
         ("market/order_routes.py", "market"),
         ("market/chain_routes.py", "market"),
-        ("results", "architecture"),
+        ("results", "storage"),
+        ("results/node_api.py", "storage"),
+        ("results/gateway.py", "storage"),
+        ("results/upload_routes.py", "storage"),
+        ("results/proxy_routes.py", "storage"),
         ("scheduler", "scheduler-api"),
         ("sms", "secrets"),
         ("compass", "compass"),
@@ -158,7 +163,8 @@ def test_every_route_of_a_service_is_described(service: str, where: str) -> None
     found = {match["path"] for match in _ROUTE.finditer(source)}
     assert found
     for path in found:
-        shown = re.sub(r":str\}", "}", path.replace("{{", "{").replace("}}", "}")).replace("{kind}s", "apporders")
+        shown = re.sub(r":(?:str|path)\}", "}", path.replace("{{", "{").replace("}}", "}"))
+        shown = shown.replace("{kind}s", "apporders")
         assert f"`{shown}`" in page, shown
 
 

@@ -76,7 +76,7 @@ async def _proxied(
     key_file = Path(settings.token_key_file) if settings.token_key_file else directory / "token.key"
     tokens = Tokens(load_keys(key_file, os.urandom), settings.token_seconds)
     database_url = settings.database_url or f"sqlite:///{directory / 'results.db'}"
-    database = await Database.open(database_url, [MIGRATIONS])
+    database = await Database.open(database_url, [MIGRATIONS], durable=True)
     stack.push_async_callback(database.close)
     rpc = await stack.enter_async_context(JsonRpc(settings.rpc_url))
     proxy = Proxy(
