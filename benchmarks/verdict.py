@@ -7,21 +7,22 @@ from typing import NamedTuple
 
 
 class Measured(NamedTuple):
-    """A figure beside its bar; smaller is better."""
+    """A figure beside its bar; smaller is better, unless `more` is."""
 
     name: str
     value: float
     unit: str
     bar: float
+    more: bool = False
 
     @property
     def met(self) -> bool:
         """Whether the figure is within its bar."""
-        return self.value <= self.bar
+        return self.value >= self.bar if self.more else self.value <= self.bar
 
     def __str__(self) -> str:
-        verdict = "met" if self.met else "missed"
-        return f"{self.name}: {self.value:.3g} {self.unit} (bar: at most {self.bar:g} {self.unit}): {verdict}"
+        verdict, bound = "met" if self.met else "missed", "at least" if self.more else "at most"
+        return f"{self.name}: {self.value:.3g} {self.unit} (bar: {bound} {self.bar:g} {self.unit}): {verdict}"
 
 
 def conclude(*figures: Measured) -> None:

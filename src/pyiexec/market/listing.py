@@ -121,7 +121,7 @@ def is_bulk(order: Order) -> bool:
 def timestamp(milliseconds: int) -> str:
     """ISO 8601 in UTC with milliseconds, as JavaScript writes it."""
     moment = datetime.fromtimestamp(milliseconds // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
+    return f"{moment.isoformat()[:19]}.{milliseconds % 1000:03d}Z"
 
 
 def listing_to_json(listing: Listing) -> dict[str, Any]:

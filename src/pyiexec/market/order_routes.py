@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import Request, get, post, put
+from litestar import MediaType, Request, Response, get, post, put
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK
@@ -14,25 +14,25 @@ from pyiexec.foundation.openapi import described
 from pyiexec.market import descriptions, queries
 from pyiexec.market.bodies import read_json, read_order, read_withdrawal
 from pyiexec.market.desk import Desk
-from pyiexec.market.filters import read_chain, read_filter, read_window
+from pyiexec.market.filters import read_chain
 from pyiexec.market.listing import listing_to_json
 from pyiexec.market.messages import refusal
-from pyiexec.market.queries import Counts
+from pyiexec.market.pages import Pages
 from pyiexec.market.reading import read_address, read_bytes32
 from pyiexec.protocol.orders import ORDER_KINDS
 
 AnyRequest = Request[Any, Any, Any]
 
 
-def order_routes(database: Database, desk: Desk, chain_id: int) -> list[BaseRouteHandler]:
+def order_routes(database: Database, pages: Pages, desk: Desk, chain_id: int) -> list[BaseRouteHandler]:
     """The routes over a book.
 
     Args:
         database: the book.
+        pages: answers lists.
         desk: takes publications and withdrawals.
         chain_id: the chain served; every request must name it.
     """
-    counts = Counts()
 
     @get("/challenge", **described(*descriptions.CHALLENGE, answer=descriptions.ChallengeAnswer))
     async def challenge(request: AnyRequest) -> dict[str, Any]:
@@ -45,26 +45,19 @@ def order_routes(database: Database, desk: Desk, chain_id: int) -> list[BaseRout
 
     routes: list[BaseRouteHandler] = [challenge]
     for kind in ORDER_KINDS:
-        routes += _routes_of(kind, database, desk, chain_id, counts)
+        routes += _routes_of(kind, database, pages, desk, chain_id)
     return routes
 
 
-def _routes_of(kind: str, database: Database, desk: Desk, chain_id: int, counts: Counts) -> list[BaseRouteHandler]:
+def _routes_of(kind: str, database: Database, pages: Pages, desk: Desk, chain_id: int) -> list[BaseRouteHandler]:
     @get(
         f"/{kind}s",
         name=f"list {kind}s",
         **described(*descriptions.order_filters(kind), answer=descriptions.OrderPage),
     )
-    async def page(request: AnyRequest) -> dict[str, Any]:
+    async def page(request: AnyRequest) -> Response[bytes]:
         """Open orders, best first."""
-        query = request.query_params
-        read_chain(query, chain_id)
-        wanted, window = read_filter(kind, query), read_window(query)
-        listings, count = await database.read(lambda db: queries.page(db, wanted, window, counts))
-        answer = {"ok": True, "count": count, "orders": [listing_to_json(listing) for listing in listings]}
-        if len(listings) == window.limit:
-            answer["nextPage"] = window.offset + window.limit
-        return answer
+        return Response(await pages.page(kind, request.query_params), media_type=MediaType.JSON)
 
     @get(
         f"/{kind}s/{{order_hash:str}}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -39,13 +39,6 @@ CURSOR = "market"
 _COUNTED = 4096
 
 
-class Page(NamedTuple):
-    """Part of an answer: the listings, and how many there are in all."""
-
-    listings: list[Listing]
-    total: int
-
-
 class Counts:
     """How many entries filters let through, remembered for as long as nothing of the kind changes.
 
@@ -58,9 +51,12 @@ class Counts:
 
     def get(self, connection: sa.Connection, name: str, wanted: Any, count: Callable[[], int]) -> int:
         """The number for a filter over the entries called `name`, counted by `count` if need be."""
-        key = msgspec.json.encode((name, wanted))
         query = sa.select(REVISIONS.c.number).where(REVISIONS.c.name == name)
-        revision = connection.execute(query).scalar_one_or_none() or 0
+        return self.at(connection.execute(query).scalar_one_or_none() or 0, name, wanted, count)
+
+    def at(self, revision: int, name: str, wanted: Any, count: Callable[[], int]) -> int:
+        """The same at a revision that was read already."""
+        key = msgspec.json.encode((name, wanted))
         known = self._known.get(key)
         if known is not None and known[0] == revision:
             return known[1]
@@ -84,19 +80,11 @@ def listing(connection: sa.Connection, kind: str, order_hash: Bytes32) -> Listin
     return None if row is None else read_listing(row)
 
 
-def page(connection: sa.Connection, wanted: Filter, window: Window, counts: Counts) -> Page:
-    """Open orders that a filter lets through: offers cheapest first, requests best payer first; then the oldest."""
-
-    def count() -> int:
-        query = sa.select(sa.func.count()).select_from(ORDERS).where(*clauses(wanted))
-        return int(connection.execute(query).scalar_one())
-
-    total = counts.get(connection, wanted.kind, wanted, count)
-    return Page([read_listing(row) for row in connection.execute(page_query(wanted, window))], total)
-
-
 def page_query(wanted: Filter, window: Window) -> sa.Select[Any]:
-    """The query for a page; an index holds the orders of each kind in the order wanted."""
+    """Open orders that a filter lets through: offers cheapest first, requests best payer first; then the oldest.
+
+    An index holds the orders of each kind in the order wanted.
+    """
     return (
         sa.select(*LISTING_COLUMNS)
         .where(*clauses(wanted))

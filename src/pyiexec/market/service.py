@@ -16,6 +16,7 @@ from pyiexec.chain.rpc import JsonRpc
 from pyiexec.foundation import http
 from pyiexec.foundation.clock import Clock, SystemClock
 from pyiexec.foundation.database import Database, Leadership, Migrations
+from pyiexec.foundation.glances import Glances
 from pyiexec.foundation.logs import get_logger
 from pyiexec.foundation.rate_limit import Budgets, Limit, RateLimit, Scope, read_networks
 from pyiexec.market import watcher
@@ -26,6 +27,7 @@ from pyiexec.market.chain_reader import ChainReader
 from pyiexec.market.chain_routes import chain_routes
 from pyiexec.market.desk import Desk
 from pyiexec.market.order_routes import order_routes
+from pyiexec.market.pages import Pages
 from pyiexec.market.progress import Progress
 from pyiexec.market.queries import CURSOR
 from pyiexec.market.settings import MarketSettings
@@ -56,8 +58,12 @@ async def serve(settings: MarketSettings, *, ready: http.Ready, stop: anyio.Even
     """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
-        database = await Database.open(settings.database_url, [MIGRATIONS, FOLLOWER_MIGRATIONS])
+        # What is answered as published is on disk, whatever happens to the machine.
+        database = await Database.open(settings.database_url, [MIGRATIONS, FOLLOWER_MIGRATIONS], durable=True)
         stack.push_async_callback(database.close)
+        glances = Glances(database, settings.database_url)
+        stack.callback(glances.close)
+        pages = Pages(glances, settings.chain_id)
         rpc = await stack.enter_async_context(JsonRpc(settings.rpc_url))
         facts = ChainFacts(rpc, settings.hub)
         desk = Desk(
@@ -83,10 +89,10 @@ async def serve(settings: MarketSettings, *, ready: http.Ready, stop: anyio.Even
             group.start_soon(_end_with, stop, broadcast, rooms)
             stream = create_stream(database, broadcast, settings.chain_id, settings.heartbeat_seconds)
             routes = [
-                *order_routes(database, desk, settings.chain_id),
+                *order_routes(database, pages, desk, settings.chain_id),
                 *chain_routes(database, progress, settings.chain_id),
             ]
-            app = rooms.beside(create_app([*routes, stream]))
+            app = rooms.beside(pages.before(create_app([*routes, stream])))
             limited = _limited(app, settings, clock, stack, rooms.is_known)
             await http.serve(limited, settings.host, settings.port, ready=ready, stop=stop)
             group.cancel_scope.cancel()

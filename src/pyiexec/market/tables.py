@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from pyiexec.protocol.primitives import NULL_ADDRESS
+
 METADATA = sa.MetaData()
 
 #: A 256-bit tag is kept in four signed 64-bit words, lowest first: integers that any database can mask.
@@ -55,10 +57,14 @@ ORDERS = sa.Table(
     sa.Column("document", sa.LargeBinary, nullable=False),
 )
 _PLACE = (ORDERS.c.rank, ORDERS.c.published_at, ORDERS.c.order_hash)
-sa.Index("ix_orders_by_rank", ORDERS.c.kind, ORDERS.c.status, *_PLACE)
+#: What else filters look at: with it in the index, orders that are passed over or counted are not read.
+_FILTERED = tuple(
+    ORDERS.c[name] for name in ("app", "dataset", "workerpool", "requester", "remaining", "trust", *TAG_WORDS)
+)
+sa.Index("ix_orders_by_rank", ORDERS.c.kind, ORDERS.c.status, *_PLACE, *_FILTERED)
 # Not of the restrictions: nearly all orders have none, and databases that do not know would begin there.
-for _name in ("resource", "category"):
-    sa.Index(f"ix_orders_by_{_name}", ORDERS.c.kind, ORDERS.c.status, ORDERS.c[_name], *_PLACE)
+sa.Index("ix_orders_by_category", ORDERS.c.kind, ORDERS.c.status, ORDERS.c.category, *_PLACE, *_FILTERED)
+sa.Index("ix_orders_by_resource", ORDERS.c.kind, ORDERS.c.status, ORDERS.c.resource, *_PLACE)
 for _name in ("app", "dataset", "beneficiary"):
     _of_requests = sa.text("kind = 'requestorder'")
     sa.Index(
@@ -66,6 +72,15 @@ for _name in ("app", "dataset", "beneficiary"):
         *(ORDERS.c.status, ORDERS.c[_name], *_PLACE),
         sqlite_where=_of_requests,
         postgresql_where=_of_requests,
+    )
+# For counting those that are reserved for somebody, asked with the same words; pages cannot be read along it.
+for _name in ("app", "dataset", "workerpool", "requester"):
+    _reserved = sa.text(f"{_name} <> '{NULL_ADDRESS}'")
+    sa.Index(
+        f"ix_orders_reserved_by_{_name}",
+        *(ORDERS.c[_name], ORDERS.c.kind, ORDERS.c.status),
+        sqlite_where=_reserved,
+        postgresql_where=_reserved,
     )
 sa.Index("ix_orders_by_signer", ORDERS.c.signer, ORDERS.c.kind, ORDERS.c.status, *_PLACE)
 sa.Index("ix_orders_ahead_block", ORDERS.c.ahead_block)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from pyiexec.foundation.database import Migrations, migrate
+from pyiexec.foundation.glances import runner
 from pyiexec.market import queries
-from pyiexec.market.filters import Window, read_filter
-from pyiexec.market.listing import Listing, Status, ranking_price
+from pyiexec.market.filters import Filter, Window, read_filter
+from pyiexec.market.listing import Listing, Status, listing_to_json, ranking_price
+from pyiexec.market.pages import Lists
 from pyiexec.market.queries import Counts
 from pyiexec.market.rows import bump, row_of
 from pyiexec.market.rules import wanted
@@ -48,6 +53,12 @@ def test_the_migrations_make_the_tables_the_code_uses(engine: sa.Engine) -> None
         assert {index["name"] for index in inspector.get_indexes(table.name)} == {i.name for i in table.indexes}
 
 
+def page_of(connection: sa.Connection, query: Filter, window: Window, counts: Counts | None = None) -> Any:
+    """The answer to a list, as JSON."""
+    lists = Lists(SQLiteDialect_pysqlite(paramstyle="qmark"), counts or Counts(), CHAIN)
+    return json.loads(lists.answer(runner(connection), query, window))
+
+
 def insert(connection: sa.Connection, *listings: Listing) -> None:
     for listing in listings:
         connection.execute(sa.insert(ORDERS).values(row_of(listing)))
@@ -61,16 +72,19 @@ def test_a_page_holds_what_the_rules_want_in_their_order(
     query = read_filter(*asked)
     with engine.connect() as connection, connection.begin() as transaction:
         insert(connection, *listings)
-        page = queries.page(connection, query, EVERYTHING, Counts())
-        parts = [queries.page(connection, query, Window(start, 3), Counts()) for start in range(0, len(listings), 3)]
+        page = page_of(connection, query, EVERYTHING)
+        parts = [page_of(connection, query, Window(start, 3)) for start in range(0, len(listings), 3)]
         transaction.rollback()
     expected = {listing.order_hash: listing for listing in listings if wanted(listing, query)}
-    assert {listing.order_hash: listing for listing in page.listings} == expected
-    assert page.total == len(expected)
+    assert {item["orderHash"]: item for item in page["orders"]} == {
+        order_hash: listing_to_json(listing) for order_hash, listing in expected.items()
+    }
+    assert page["count"] == len(expected)
     direction = -1 if query.kind == "requestorder" else 1
-    places = [(direction * ranking_price(it.order), it.published_at, it.order_hash) for it in page.listings]
+    found = [expected[item["orderHash"]] for item in page["orders"]]
+    places = [(direction * ranking_price(it.order), it.published_at, it.order_hash) for it in found]
     assert places == sorted(places)
-    assert [listing for part in parts for listing in part.listings] == page.listings
+    assert [item for part in parts for item in part["orders"]] == page["orders"]
 
 
 LISTING = Listing(
@@ -90,7 +104,7 @@ def test_what_was_counted_is_counted_again_after_a_change(engine: sa.Engine) -> 
     with engine.connect() as connection, connection.begin() as transaction:
 
         def total() -> int:
-            return queries.page(connection, query, EVERYTHING, counts).total
+            return int(page_of(connection, query, EVERYTHING, counts)["count"])
 
         assert total() == 0
         for number in range(1, 4):
