@@ -25,7 +25,7 @@ from pyiexec.cli.reporting import emit
 @json_option
 @run_async
 async def faucet(account: str | None, network: str | None, **wallet: Any) -> None:
-    """Give ACCOUNT, by default your own, coin for gas and RLC.
+    """Get coin for gas and RLC for ACCOUNT, by default your own.
 
     Test networks alone have a faucet; it gives nothing to who was given something lately or has enough.
     """

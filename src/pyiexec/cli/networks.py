@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def network() -> None:
-    """Networks: public ones, those you added, and the local one."""
+    """List, show and add networks: public ones, your own, and the local one."""
 
 
 def _known() -> dict[str, NetworkProfile]:

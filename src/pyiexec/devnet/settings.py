@@ -58,6 +58,7 @@ def sms_part(folder: Path, profile: NetworkProfile, port: int) -> Part:
         database_url=f"sqlite:///{folder / 'sms.db'}",
         key_file=str(folder / "keys" / "sms.ring"),
         origins=(profile.sms_url,),
+        rate_limit=0,
         port=port,
     )
 
@@ -102,7 +103,7 @@ def faucet_part(folder: Path, profile: NetworkProfile, port: int) -> Part:
         hub=profile.hub,
         database_url=f"sqlite:///{folder / 'faucet.db'}",
         cooldown_seconds=0,
-        rate_limit=1_000,
+        rate_limit=1_000_000,
         port=port,
     )
 
