@@ -303,4 +303,4 @@ class Trades(msgspec.Struct):
     """Time, price of computing (nRLC) and number of tasks of each trade, newest first."""
 
     ok: bool
-    ohlc: list[tuple[str, int, int]]
+    ohlc: list[list[str | int]]
