@@ -135,7 +135,7 @@ class Desk:
         """
         await self._burn(token)
         now = int(self._clock.now() * 1000)
-        return await self._database.write(lambda db: _unpublish(db, kind, token.address, wanted, now))
+        return await self._database.write(lambda db: withdraw(db, kind, token.address, wanted, now))
 
     async def _is_published(self, name: OrderHash) -> bool:
         status = await self._database.read(lambda db: queries.status_of(db, name))
@@ -147,7 +147,12 @@ class Desk:
             raise invalid_authorization()
 
 
-def _unpublish(db: Any, kind: str, caller: Address, wanted: Withdrawal, now: int) -> list[OrderHash]:
+def withdraw(db: Any, kind: str, caller: Address, wanted: Withdrawal, now: int) -> list[OrderHash]:
+    """Take orders of a kind out of the book for whoever calls; their hashes.
+
+    Raises:
+        IexecError: ``ORDER_NOT_PUBLISHED``, ``ORDER_SIGNER_WRONG``.
+    """
     if wanted.order_hash is not None:
         listing = queries.listing(db, kind, wanted.order_hash)
         if listing is None or listing.status not in LIVE:
