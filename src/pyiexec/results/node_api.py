@@ -84,7 +84,13 @@ def node_routes(node: ContentNode, max_upload_bytes: int) -> list[BaseRouteHandl
                 Parameter(name, str, "see docs/storage.md")
                 for name in ("chunker", "cid-version", "only-hash", "raw-leaves", "wrap-with-directory", "progress")
             ),
-            body={"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}},
+            body={
+                "type": "object",
+                "properties": {"file": {"type": "string", "format": "binary"}},
+                "required": ["file"],
+                # Each further part is another file, and another line of the answer.
+                "additionalProperties": False,
+            },
             body_media_type="multipart/form-data",
             media_type="application/json",
             answer={"type": "object", "required": ["Name", "Hash", "Size"]},

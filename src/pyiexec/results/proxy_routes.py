@@ -92,7 +92,7 @@ def proxy_routes(proxy: Proxy, chain_id: int, max_bytes: int) -> list[BaseRouteH
             Parameter("x-result-digest", str, "digest of a result made in an enclave", place="header"),
             Parameter("x-enclave-signature", str, "by which the enclave vouches for it", place="header"),
             body={"type": "string", "format": "binary"},
-            body_media_type="application/zip",
+            body_media_type="application/octet-stream",
             **_UPLOADED,
         ),
     )
