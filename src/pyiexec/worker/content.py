@@ -18,9 +18,9 @@ import anyio.to_thread
 from pyiexec.foundation.logs import get_logger
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import Bytes32, bytes32
-from pyiexec.storage.cid import RAW, Cid, parse_cid
+from pyiexec.storage.cid import Cid, parse_cid
 from pyiexec.storage.client import ContentClient
-from pyiexec.storage.unixfs import UnixFsHasher
+from pyiexec.storage.verification import ContentVerifier
 
 log = get_logger(__name__)
 
@@ -180,13 +180,12 @@ def _sha256_of(path: Path) -> Bytes32:
 
 def _verify(cid: Cid, path: Path) -> Bytes32 | None:
     """SHA-256 of a file that is what its CID names; None when it is something else."""
-    plain, tree = hashlib.sha256(), UnixFsHasher()
+    plain, verifier = hashlib.sha256(), ContentVerifier(cid)
     try:
         with path.open("rb") as file:
             while piece := file.read(_PIECE):
                 plain.update(piece)
-                tree.update(piece)
+                verifier.update(piece)
     except OSError:
         return None
-    digest = plain.digest() if cid.codec == RAW else tree.finish().digest
-    return bytes32(plain.digest()) if digest == cid.digest else None
+    return bytes32(plain.digest()) if verifier.holds() else None

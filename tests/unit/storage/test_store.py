@@ -6,11 +6,17 @@ from pathlib import Path
 
 import anyio
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pyiexec.protocol.errors import IexecError
 from pyiexec.storage.cid import DAG_PB, RAW, Cid
+from pyiexec.storage.dag_pb import Link
+from pyiexec.storage.directories import Directory
+from pyiexec.storage.node import resolve
 from pyiexec.storage.store import ContentStore
-from pyiexec.storage.unixfs import CHUNK_BYTES, file_cid
+from pyiexec.storage.unixfs import CHUNK_BYTES, Layout, file_cid
+from pyiexec.storage.verification import ContentVerifier
 
 pytestmark = pytest.mark.anyio
 SMALL = b"hello world\n"
@@ -170,3 +176,68 @@ async def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     with pytest.raises(IexecError) as refusal:
         ContentStore(tmp_path / "content")
     assert refusal.value.code == "STORE_UNWRITABLE"
+
+
+layouts = st.builds(Layout, st.sampled_from([0, 1]), st.booleans(), st.sampled_from([16_384, 65_536, CHUNK_BYTES]))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(layout=layouts, length=st.integers(0, 200_000), part=st.tuples(st.integers(0, 200_000), st.integers(0, 200_000)))
+async def test_every_layout_comes_back_whole_and_in_parts(
+    store: ContentStore, layout: Layout, length: int, part: tuple[int, int]
+) -> None:
+    data = (bytes(range(251)) * 800)[:length]
+    stored = await store.put(data, layout=layout)
+    assert stored.cid == file_cid(data, layout)
+    assert await store.get(stored.cid) == data
+    start, end = min(part), max(part)
+    assert b"".join([piece async for piece in store.stream(stored.cid, start=start, end=end)]) == data[start:end]
+
+
+@pytest.mark.parametrize("damage", [b"ux\x02\x01\x00\x04\x00\x00", b"xx\x01\x01\x00\x04\x00\x00", bytes(8)])
+async def test_a_damaged_layout_is_noticed(store: ContentStore, damage: bytes) -> None:
+    stored = await store.put(LARGE, layout=Layout(1, True))
+    leaves = next(path for path in stored_files(store) if path.suffix == ".leaves")
+    leaves.write_bytes(damage + leaves.read_bytes()[8:])
+    with pytest.raises(IexecError) as refusal:
+        await store.stat(stored.cid)
+    assert refusal.value.code == "CONTENT_MISMATCH"
+
+
+async def test_folders_lead_to_what_is_in_them(store: ContentStore) -> None:
+    file = await store.put(SMALL)
+    inner = await store.put_directory([Link("file", file.cid, file.dag_bytes)])
+    outer = await store.put_directory([Link("inner", inner.cid, inner.dag_bytes)], cid_version=1)
+    assert await store.find(str(outer.cid)) == outer
+    assert await resolve(store, outer.cid, ["inner", "file"]) == file
+    assert isinstance(await resolve(store, outer.cid, ["inner"]), Directory)
+    for names in (["file"], ["inner", "file", "deeper"]):
+        with pytest.raises(IexecError, match="CONTENT_NOT_FOUND"):
+            await resolve(store, outer.cid, names)
+    with pytest.raises(IexecError, match="CONTENT_IS_FOLDER"):
+        await store.get(outer.cid)
+    path = next(path for path in stored_files(store) if path.name == outer.cid.digest.hex())
+    path.write_bytes(path.read_bytes()[:-1] + b"X")
+    with pytest.raises(IexecError, match="CONTENT_MISMATCH"):
+        await store.find(outer.cid)
+
+
+async def test_a_store_has_room_for_its_capacity_and_knows_it_after_a_restart(tmp_path: Path) -> None:
+    store = ContentStore(tmp_path, capacity=len(LARGE) + 10)
+    with pytest.raises(IexecError, match="STORE_FULL"):
+        await store.put(LARGE + bytes(100))
+    await store.put(LARGE)
+    await store.put(LARGE[:-11] + b"x" * 11, keep=False)
+    for again in (store, ContentStore(tmp_path, capacity=len(LARGE) + 10)):
+        with pytest.raises(IexecError, match="STORE_FULL"):
+            await again.put(b"more than is left")
+    assert await store.get(file_cid(LARGE)) == LARGE
+
+
+@pytest.mark.parametrize("layout", [Layout(), Layout(1), Layout(1, True), Layout(1, True, 1_048_576)])
+def test_content_is_told_from_any_other_by_its_name(layout: Layout) -> None:
+    for sent, holds in ((LARGE, True), (LARGE[:-1], False), (LARGE + b"x", False), (LARGE[:-1] + b"x", False)):
+        verifier = ContentVerifier(file_cid(LARGE, layout))
+        for start in range(0, len(sent), 100_000):
+            verifier.update(sent[start : start + 100_000])
+        assert verifier.holds() is holds
