@@ -147,3 +147,20 @@ def test_many_databases_migrate_at_once_in_one_process(tmp_path: Path) -> None:
                 group.start_soon(one, number)
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_a_durable_database_flushes_each_commit(database_url: str, durable: bool) -> None:
+    def level(connection: sa.Connection) -> str:
+        asked = "SHOW synchronous_commit" if connection.dialect.name == "postgresql" else "PRAGMA synchronous"
+        return str(connection.exec_driver_sql(asked).scalar_one())
+
+    async def scenario() -> None:
+        database = await Database.open(database_url, durable=durable)
+        try:
+            # SQLite's 1 flushes at checkpoints, its 2 at each commit.
+            assert await database.write(level) == ("on" if "postgresql" in database_url else "2" if durable else "1")
+        finally:
+            await database.close()
+
+    asyncio.run(scenario())
