@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -22,6 +24,11 @@ from pyiexec.indexer.settings import IndexerSettings
 BY_ID, BY_NAME = "B1comLe9SANBLrjdnoNTJSubbeC7cY7EoNu6zD82HeKy", "bellecour/poco-v5"
 PLACES = ("/graphql/31337", f"/api/subgraphs/id/{BY_ID}", f"/subgraphs/name/{BY_NAME}")
 CATEGORIES = "{ categories(orderBy: workClockTimeRef) { catid: id name workClockTimeRef } }"
+#: All but those that expect an authorisation to be of a kind that OpenAPI knows.
+CHECKS = (
+    "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,"
+    "response_headers_conformance,unsupported_method"
+)
 EXPECTED = {
     "data": {
         "categories": [
@@ -36,20 +43,24 @@ class Client:
     """Asks a service that runs for as long as the tests of this file."""
 
     def __init__(self, runner: asyncio.Runner, url: str, session: aiohttp.ClientSession) -> None:
-        self._runner = runner
-        self._url = url
-        self._session = session
+        self.runner = runner
+        self.url = url
+        self.session = session
 
     def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any, Any]:
         """Status, headers, and the body as JSON or text."""
 
         async def request() -> tuple[int, Any, Any]:
-            async with self._session.request(method, self._url + path, **options) as response:
+            async with self.session.request(method, self.url + path, **options) as response:
                 text = await response.text()
                 is_json = response.content_type == "application/json"
                 return response.status, response.headers, json.loads(text) if is_json else text
 
-        return self._runner.run(request())
+        return self.runner.run(request())
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """The outcome of work beside the service."""
+        return self.runner.run(work)
 
     def post(self, content: Any, path: str = PLACES[0], **headers: str) -> tuple[int, Any]:
         """Status and answer to a body, as it is or as JSON."""
@@ -193,7 +204,9 @@ def test_whatever_is_in_a_text_is_only_text(client: Client, text: str) -> None:
 
 
 def test_the_page_has_a_form_and_loads_nothing_from_elsewhere(client: Client) -> None:
-    status, headers, page = client.ask("GET", PLACES[1])
+    status, headers, page = client.ask(
+        "GET", PLACES[1], headers={"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    )
     assert status == 200
     assert headers["content-type"].startswith("text/html")
     policy = headers["content-security-policy"]
@@ -207,6 +220,11 @@ def test_the_page_has_a_form_and_loads_nothing_from_elsewhere(client: Client) ->
         assert status == 200
         assert headers["content-type"].startswith(kind)
         assert content
+
+
+def test_a_program_without_a_query_is_told_so(client: Client) -> None:
+    status, _, answer = client.ask("GET", PLACES[0])
+    assert (status, answer) == (400, {"errors": [{"message": 'the URL has no "query"'}]})
 
 
 def test_pages_of_any_origin_may_ask(client: Client) -> None:
@@ -236,9 +254,23 @@ def test_many_may_ask_at_once(client: Client) -> None:
     async def all_at_once() -> list[Any]:
         async def one(number: int) -> Any:
             query = f"# {number % 300}\n{CATEGORIES}"
-            async with client._session.post(client._url + PLACES[0], json={"query": query}) as response:
+            async with client.session.post(client.url + PLACES[0], json={"query": query}) as response:
                 return await response.json()
 
         return await asyncio.gather(*(one(number) for number in range(600)))
 
-    assert client._runner.run(all_at_once()) == [EXPECTED] * 600
+    assert client.run(all_at_once()) == [EXPECTED] * 600
+
+
+def test_the_service_does_what_its_document_says(client: Client, tmp_path: Path) -> None:
+    known = f'"path.chain" = "31337"\n"path.subgraph" = "{BY_ID}"\nquery = "{{ protocols {{ id }} }}"\n'
+    (tmp_path / "schemathesis.toml").write_text(f"[parameters]\n{known}")
+    for phases, folder in (("coverage", tmp_path / "elsewhere"), ("coverage,fuzzing", tmp_path)):
+        folder.mkdir(exist_ok=True)
+        command = [
+            *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{client.url}/docs/openapi.json"),
+            *("--checks", CHECKS, "--phases", phases, "--max-examples", "5"),
+            *("--generation-deterministic", "--no-color", "--warnings", "off"),
+        ]
+        done = client.run(anyio.run_process(command, check=False, cwd=folder))
+        assert done.returncode == 0, done.stdout.decode()[-6000:]

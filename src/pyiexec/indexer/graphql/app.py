@@ -68,7 +68,7 @@ def routes(answerer: Answerer, chain_id: int, ids: Sequence[str] = (), names: Se
         names: the same at ``/subgraphs/name/<name>``, where a name has two parts: ``owner/subgraph``.
     """
     parameters = (
-        Parameter("query", str, "the query; without it, a page to write one on"),
+        Parameter("query", str, "the query; without it, browsers are shown a page to write one on"),
         Parameter("variables", str, "its variables as a JSON object"),
         Parameter("operationName", str, "which of its operations is meant"),
     )
@@ -81,7 +81,8 @@ def routes(answerer: Answerer, chain_id: int, ids: Sequence[str] = (), names: Se
     async def by_get(request: AnyRequest, is_known: bool) -> Response[Any]:
         if not is_known:
             return _unknown()
-        if "query" not in request.query_params:
+        # Browsers say that they would see a page; programs forgot something.
+        if "query" not in request.query_params and "text/html" in request.headers.get("accept", ""):
             return Response(_file("page.html"), media_type=MediaType.HTML, headers=_PAGE_HEADERS)
         return await _answered(answerer, lambda: _of_parameters(request))
 
@@ -173,6 +174,8 @@ def _of_body(content: bytes) -> Question:
 
 def _of_parameters(request: AnyRequest) -> Question:
     parameters = request.query_params
+    if "query" not in parameters:
+        raise _MalformedError('the URL has no "query"')
     text = parameters.get("variables") or "{}"
     try:
         variables = msgspec.json.decode(text, type=dict[str, Any] | None)
