@@ -91,8 +91,10 @@ def add_deal(connection: sa.Connection, deal: Matched, details: Mapping[str, Any
 
 
 def close_order(connection: sa.Connection, closed: Closed, changes: Changes) -> None:
-    """Cancel an order; one closed before stays so."""
-    connection.execute(sa.delete(CLOSURES).where(CLOSURES.c.order_hash == closed.order_hash))
+    """Cancel an order; of several closings the first counts, as it stands when later ones are taken back."""
+    query = sa.select(CLOSURES.c.order_hash).where(CLOSURES.c.order_hash == closed.order_hash)
+    if connection.execute(query).first() is not None:
+        return
     connection.execute(sa.insert(CLOSURES).values(**closed._asdict()))
     changes.orders[closed.order_hash] = Cause(closed.block_number, closed.transaction_hash)
 
@@ -172,6 +174,8 @@ def stale(connection: sa.Connection, copy: Copy, block: int, touched: Iterable[s
 
 def uncopied(connection: sa.Connection, copy: Copy) -> set[str]:
     """Subjects on which orders in the book depend, and of which there is no copy."""
+    column: sa.Column[Any]
+    which: sa.ColumnElement[bool]
     if copy is STAKE:
         column, which = ORDERS.c.signer, ORDERS.c.kind.in_(_STAKED)
     elif copy is OWNER:
