@@ -20,7 +20,7 @@ from pyiexec.indexer.tables import BULK_FILES, BULK_LISTS, BULK_PLACES, LIST_TAB
 from pyiexec.indexer.working_set import Row
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.ids import task_id
-from pyiexec.protocol.primitives import Bytes32, DealId
+from pyiexec.protocol.primitives import NULL_ADDRESS, Bytes32, DealId
 
 log = get_logger(__name__)
 
@@ -39,9 +39,8 @@ def begin(connection: sa.Connection, deals: Iterable[Row]) -> None:
     for deal in deals:
         if deal["bulk"] is None:
             continue
-        cid = bulk_cid(deal["dataset"], deal["params"])
-        if cid is None:
-            continue
+        cid = bulk_cid(deal["dataset"] or NULL_ADDRESS, deal["params"])
+        assert cid is not None, "a bulk deal names its list"
         values = {"deal": deal["id"], "cid": cid, "bot_first": deal["bot_first"], "bot_size": deal["bot_size"]}
         connection.execute(sa.insert(BULK_LISTS).values(values))
         content = _content(connection, cid)
