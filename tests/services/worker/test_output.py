@@ -1,4 +1,4 @@
-"""A whole worker whose application prints: the scheduler hears it while it runs, and the end of it in the last report."""
+"""A whole worker whose application prints: the scheduler hears it meanwhile, and its end in the last report."""
 
 from __future__ import annotations
 
