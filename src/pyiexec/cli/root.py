@@ -66,6 +66,7 @@ LEAVES: Mapping[str, Leaf] = {
     "worker": Leaf("pyiexec.cli.worker:worker", "Run a worker on this machine."),
     "contracts": Leaf("pyiexec.cli.contracts:contracts", "Deploy, export and verify the contracts."),
     "scheduler": Leaf("pyiexec.cli.scheduler:scheduler", "Run the scheduler of a workerpool."),
+    "serve": Leaf("pyiexec.cli.serve:serve", "Run an order book, a result store, an index or a faucet."),
     "sms": Leaf("pyiexec.cli.sms:sms", "Run the secret management service."),
     "compass": Leaf("pyiexec.cli.compass:compass", "Run the service that tells where schedulers are."),
 }
