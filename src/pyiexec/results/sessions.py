@@ -34,6 +34,8 @@ _NAME_BYTES = 16
 _SPOOL_BYTES = 1024 * 1024
 #: Unfinished uploads at a time.
 MAX_SESSIONS = 1000
+#: Seconds without a byte after which a sender is taken for gone, and its upload may be resumed.
+IDLE_SECONDS = 60.0
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -214,7 +216,7 @@ class Sessions:
         file: BinaryIO = await anyio.to_thread.run_sync(lambda: content.open("ab"))
         gathered = bytearray()
         try:
-            async for piece in body:
+            async for piece in _while_alive(body):
                 if len(piece) > left:
                     raise too_large((await self.standing(name)).length)
                 left -= len(piece)
@@ -250,6 +252,17 @@ class Sessions:
             scratch.replace(folder / "stored.json")
 
         await anyio.to_thread.run_sync(write_down)
+
+
+async def _while_alive(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """What a sender sends, until it ends or falls silent: a line that is cut somewhere far away says nothing."""
+    while True:
+        piece: bytes | None = None
+        with anyio.move_on_after(IDLE_SECONDS):
+            piece = await anext(body, None)
+        if piece is None:
+            return
+        yield piece
 
 
 def _unknown() -> IexecError:

@@ -15,6 +15,7 @@ import anyio
 import pytest
 
 from pyiexec.protocol.errors import IexecError
+from pyiexec.results import sessions
 from pyiexec.storage.client import RESUMABLE_BYTES, ContentClient
 from pyiexec.storage.unixfs import file_cid
 
@@ -160,6 +161,26 @@ async def test_a_session_stands_where_it_broke_and_refuses_other_places(
         clock.offset += 86_401
         async with session.head(place) as response:
             assert response.status == 404
+
+
+async def test_a_sender_that_falls_silent_lets_go_of_its_upload(
+    tmp_path: Path, session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "IDLE_SECONDS", 0.3)
+    async with running(tmp_path) as url:
+        async with session.post(f"{url}/v1/uploads", headers=TUS | {"Upload-Length": "10"}) as response:
+            place = response.headers["Location"]
+        host, _, port = url.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = f"PATCH {place} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nUpload-Offset: 0\r\n"
+        writer.write(f"{head}Content-Type: application/offset+octet-stream\r\n\r\n01234".encode())
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
+        assert b"204" in answer.partition(b"\r\n")[0]
+        assert b"upload-offset: 5" in answer.lower()
+        rest = BODY | {"Upload-Offset": "5"}
+        async with session.patch(url + place, data=b"56789", headers=rest) as response:
+            assert response.headers["X-Ipfs-Path"] == f"/ipfs/{file_cid(b'0123456789')}"
+        writer.close()
 
 
 async def test_sessions_are_limited_forgotten_and_dropped(tmp_path: Path, session: aiohttp.ClientSession) -> None:
