@@ -42,7 +42,7 @@ def modules() -> dict[str, tuple[str, ...]]:
     faulty = {f"faulty/{source.stem}.wasm": (f"faulty/{source.name}",) for source in APPS.glob("faulty/*.c")}
     whole = {
         f"{app}/{app}.wasm": tuple(sorted(f"{app}/{source.name}" for source in APPS.glob(f"{app}/*.c")))
-        for app in ("noop", "raytracer")
+        for app in ("noop", "oracle", "raytracer")
     }
     return dict(sorted((whole | faulty).items()))
 

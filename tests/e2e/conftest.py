@@ -17,6 +17,10 @@ import pytest
 
 from pyiexec.cli.reporting import run_and_report
 from pyiexec.cli.root import root
+from tests.e2e.js_sdk.compatibility import pytest_runtest_logreport, pytest_sessionfinish
+
+#: Hooks of pytest.
+__all__ = ["pytest_runtest_logreport", "pytest_sessionfinish"]
 
 PYIEXEC = Path(sys.executable).with_name("pyiexec")
 

@@ -1,0 +1,1 @@
+"""The published JavaScript client, unmodified, on a network of `pyiexec up`."""
