@@ -38,8 +38,8 @@ STATUS = {
     TaskStatus.FAILED: "FAILLED",
 }
 SETTINGS = hypothesis.settings(
-    max_examples=8,
-    stateful_step_count=40,
+    max_examples=5,
+    stateful_step_count=30,
     deadline=None,
     database=None,
     print_blob=True,
