@@ -7,7 +7,7 @@ from typing import Any
 
 from pyiexec.foundation.clock import Clock
 from pyiexec.foundation.database import Database
-from pyiexec.market import challenges, queries, rules
+from pyiexec.market import challenges, publishing, queries, rules
 from pyiexec.market.bodies import Withdrawal
 from pyiexec.market.chain_facts import ChainFacts
 from pyiexec.market.challenges import Token, invalid_authorization
@@ -102,13 +102,14 @@ class Desk:
 
         def publish(db: Any) -> Listing | IexecError | None:
             # Nobody can come between these checks and the listing: of two equal publications one is refused.
-            if queries.is_outdated(db, order, name, facts):
+            around = publishing.look_around(db, order, name, token.address)
+            if around.is_outdated(facts):
                 return None
             if not queries.burn_challenge(db, token.digest, token.address, now):
                 return invalid_authorization()
-            newest = queries.update(db, order, name, facts)
+            newest = around.update(facts)
             try:
-                rules.check_publication(order, newest, queries.book_around(db, order, name, token.address), self._quota)
+                rules.check_publication(order, newest, publishing.book_around(db, around), self._quota)
             except IexecError as refused:
                 # Given back and not raised: the login stays used up.
                 return refused
@@ -123,7 +124,7 @@ class Desk:
                 status=Status.OPEN,
                 published_at=int(now * 1000),
             )
-            return queries.publish(db, listing, newest)
+            return publishing.publish(db, listing, newest, around)
 
         return publish
 

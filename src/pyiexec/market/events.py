@@ -104,6 +104,10 @@ class Extent(msgspec.Struct, frozen=True):
         return self.oldest - 1 <= seq <= self.newest
 
 
+#: Made once: putting a statement together costs more than running it.
+_RECORD = sa.insert(EVENTS).returning(EVENTS.c.seq)
+
+
 def record(
     connection: sa.Connection,
     *,
@@ -134,7 +138,7 @@ def record(
         "transaction_hash": transaction_hash,
         **_parties(connection, payload),
     }
-    seq: int = connection.execute(sa.insert(EVENTS).values(**values).returning(EVENTS.c.seq)).scalar_one()
+    seq: int = connection.execute(_RECORD, values).scalar_one()
     announce(connection, CHANNEL, str(seq))
     if seq % _CUT_EVERY == 0:
         connection.execute(sa.delete(EVENTS).where(EVENTS.c.seq <= seq - KEPT))

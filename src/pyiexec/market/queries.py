@@ -1,37 +1,24 @@
-"""SQL of lists, publication, withdrawal and logins. Each function runs inside the transaction it is given."""
+"""SQL of lists, withdrawal and logins. Each function runs inside the transaction it is given."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from pyiexec.chain.follower.cursor import cursors
-from pyiexec.market import chain_state, deals, events
-from pyiexec.market.chain_state import OWNER, PRESIGNER, STAKE
+from pyiexec.market import deals, events
 from pyiexec.market.changes import Changes
 from pyiexec.market.filters import DealFilter, Filter, Window
-from pyiexec.market.listing import (
-    LIVE,
-    Listing,
-    Reason,
-    Status,
-    listing_to_json,
-    parties,
-    resource_name,
-    task_stake,
-)
-from pyiexec.market.review import event_item, review
-from pyiexec.market.rows import LISTING_COLUMNS, bump, read_listing, row_of
-from pyiexec.market.rules import Book, Facts, serving
-from pyiexec.market.sql_filters import clauses, constant
+from pyiexec.market.listing import LIVE, Listing, Status
+from pyiexec.market.review import review
+from pyiexec.market.rows import LISTING_COLUMNS, bump, read_listing
+from pyiexec.market.sql_filters import clauses
 from pyiexec.market.tables import CHALLENGES, ORDERS, REVISIONS
-from pyiexec.protocol.orders import Order, RequestOrder, kind_of
-from pyiexec.protocol.primitives import NULL_ADDRESS, Address, Bytes32, OrderHash
-from pyiexec.protocol.tags import TEE
+from pyiexec.protocol.primitives import Address, Bytes32, OrderHash
 
 #: Under which the place reached on the chain is kept.
 CURSOR = "market"
@@ -130,122 +117,7 @@ def status_of(connection: sa.Connection, order_hash: OrderHash) -> Status | None
     return None if found is None else Status(found)
 
 
-def book_around(connection: sa.Connection, order: Order, order_hash: OrderHash, signer: Address) -> Book:
-    """What the book holds that bears on the publication of an order."""
-    kind = kind_of(order)
-    live_orders = connection.execute(
-        sa.select(sa.func.count())
-        .select_from(ORDERS)
-        .where(ORDERS.c.signer == signer, ORDERS.c.kind == kind, ORDERS.c.status.in_(LIVE))
-    ).scalar_one()
-    prices: dict[str, int | None] = {}
-    if isinstance(order, RequestOrder):
-        tee = bool(int(order.tag, 16) & TEE)
-        prices["app_price"] = best_price(connection, serving("apporder", parties(order), tee=tee))
-        if order.dataset != NULL_ADDRESS:
-            prices["dataset_price"] = best_price(connection, serving("datasetorder", parties(order), tee=tee))
-    return Book(status=status_of(connection, order_hash), live_orders=live_orders, **prices)
-
-
-# --- publishing ---------------------------------------------------------------------------------------------------
-
-
-def is_outdated(connection: sa.Connection, order: Order, order_hash: OrderHash, facts: Facts) -> bool:
-    """Whether events that nobody kept may have overtaken what was read of the chain, so that it must be read anew."""
-    if facts.block >= cursor_block(connection):
-        return False
-    return any(
-        chain_state.copied(connection, copy, subject) is None for copy, subject, _ in _copies(order_hash, order, facts)
-    )
-
-
-def update(connection: sa.Connection, order: Order, order_hash: OrderHash, facts: Facts) -> Facts:
-    """The facts with whatever events have told since they were read."""
-    newer = {}
-    for copy, subject, _ in _copies(order_hash, order, facts):
-        known = chain_state.copied(connection, copy, subject)
-        if known is not None and known.as_of > facts.block:
-            newer[copy.value] = known.value
-    return msgspec.structs.replace(
-        facts,
-        owner=newer.get("owner", facts.owner),
-        stake=newer.get("amount", facts.stake),
-        consumed=max(facts.consumed, chain_state.consumed_of(connection, order_hash)),
-    )
-
-
-def publish(connection: sa.Connection, new: Listing, facts: Facts) -> Listing:
-    """List an order that passed the checks, and answer with where it stands.
-
-    One that was suspended keeps its place in time; one that was withdrawn begins anew.
-
-    Args:
-        connection: transaction.
-        new: the order; where it stands is found out here.
-        facts: what was read of the chain: events about some of it may not have arrived yet.
-    """
-    changes = Changes()
-    for copy, subject, value in _copies(new.order_hash, new.order, facts):
-        known = chain_state.copied(connection, copy, subject)
-        # What was read before the newest event about the subject is not news.
-        if known is not None and known.as_of > facts.block:
-            continue
-        if chain_state.save_copy(connection, copy, subject, value, facts.block) and known is not None:
-            chain_state.note(copy, subject, None, changes)
-    known_consumed = chain_state.consumed_of(connection, new.order_hash)
-    row = row_of(new) | {"presigned": facts.by_transaction}
-    if facts.consumed > known_consumed:
-        row |= {"ahead_consumed": facts.consumed, "ahead_block": facts.block}
-    before = connection.execute(
-        sa.select(ORDERS.c.status, ORDERS.c.published_at, ORDERS.c.since).where(ORDERS.c.order_hash == new.order_hash)
-    ).one_or_none()
-    alone = before is None and not changes.signers and not changes.assets and _is_alone(connection, new)
-    if before is not None:
-        if before.status == Status.SUSPENDED:
-            row |= {"published_at": before.published_at, "since": before.since}
-        connection.execute(sa.delete(ORDERS).where(ORDERS.c.order_hash == new.order_hash))
-    if alone:
-        # Nothing else depends on it, and it on nothing but the checks it passed.
-        connection.execute(sa.insert(ORDERS).values(row))
-        bump(connection, new.kind)
-        events.record(
-            connection, room="orders", event=f"{new.kind}_published", payload=event_item(listing_to_json(new))
-        )
-        return new
-    connection.execute(sa.insert(ORDERS).values(row | {"status": Status.SUSPENDED, "reason": None, "fillable": -1}))
-    changes.orders[new.order_hash] = None
-    review(connection, changes, new.published_at)
-    query = sa.select(*LISTING_COLUMNS).where(ORDERS.c.order_hash == new.order_hash)
-    return read_listing(connection.execute(query).one())
-
-
-def _is_alone(connection: sa.Connection, new: Listing) -> bool:
-    """Whether no other order stands otherwise because of this one."""
-    live = [constant(status) for status in LIVE]
-    query = sa.select(ORDERS.c.order_hash).where(ORDERS.c.status.in_(live)).limit(1)
-    if task_stake(new.order):
-        query = query.where(ORDERS.c.signer == new.signer, ORDERS.c.kind.in_(("workerpoolorder", "requestorder")))
-    elif new.kind in ("apporder", "datasetorder"):
-        name = resource_name(new.kind)
-        missing = Reason.NO_APPORDER if new.kind == "apporder" else Reason.NO_DATASETORDER
-        resource = parties(new.order)[name]
-        query = query.where(
-            ORDERS.c.kind == constant("requestorder"), ORDERS.c[name] == resource, ORDERS.c.reason == missing
-        )
-    else:
-        return True
-    return connection.execute(query).first() is None
-
-
-def _copies(order_hash: OrderHash, order: Order, facts: Facts) -> Iterable[tuple[chain_state.Copy, str, Any]]:
-    """What was read for a publication, as it is kept."""
-    kind = kind_of(order)
-    if kind != "requestorder":
-        yield OWNER, parties(order)[resource_name(kind)], facts.owner
-    if facts.stake is not None:
-        yield STAKE, facts.caller, facts.stake
-    if facts.by_transaction:
-        yield PRESIGNER, order_hash, facts.caller
+# --- withdrawal ---------------------------------------------------------------------------------------------------
 
 
 def withdrawable(connection: sa.Connection, kind: str, signer: Address, resource: Address) -> list[OrderHash]:
@@ -296,22 +168,29 @@ def unpublish(connection: sa.Connection, kind: str, order_hashes: Sequence[Order
 # --- login challenges ---------------------------------------------------------------------------------------------
 
 
+_EXPIRED = sa.delete(CHALLENGES).where(CHALLENGES.c.expires_at <= sa.bindparam("now"))
+_ANSWERABLE = (
+    CHALLENGES.c.digest == sa.bindparam("digest"),
+    CHALLENGES.c.address == sa.bindparam("address"),
+    CHALLENGES.c.expires_at > sa.bindparam("now"),
+)
+_ASKED = sa.select(CHALLENGES.c.digest).where(*_ANSWERABLE)
+_BURN = sa.delete(CHALLENGES).where(*_ANSWERABLE)
+_CHALLENGE = sa.insert(CHALLENGES)
+
+
 def add_challenge(connection: sa.Connection, digest: Bytes32, address: Address, now: float, expires_at: float) -> None:
     """Remember a challenge, and forget those that expired."""
-    connection.execute(sa.delete(CHALLENGES).where(CHALLENGES.c.expires_at <= now))
-    connection.execute(sa.insert(CHALLENGES).values(digest=digest, address=address, expires_at=expires_at))
+    connection.execute(_EXPIRED, {"now": now})
+    connection.execute(_CHALLENGE, {"digest": digest, "address": address, "expires_at": expires_at})
 
 
 def has_challenge(connection: sa.Connection, digest: Bytes32, address: Address, now: float) -> bool:
     """Whether this address may answer this challenge now."""
-    query = sa.select(CHALLENGES.c.digest).where(*_answerable(digest, address, now))
-    return connection.execute(query).first() is not None
+    asked = connection.execute(_ASKED, {"digest": digest, "address": address, "now": now})
+    return asked.first() is not None
 
 
 def burn_challenge(connection: sa.Connection, digest: Bytes32, address: Address, now: float) -> bool:
     """Use a challenge up; False when it could not be answered any more."""
-    return connection.execute(sa.delete(CHALLENGES).where(*_answerable(digest, address, now))).rowcount == 1
-
-
-def _answerable(digest: Bytes32, address: Address, now: float) -> tuple[sa.ColumnElement[bool], ...]:
-    return CHALLENGES.c.digest == digest, CHALLENGES.c.address == address, CHALLENGES.c.expires_at > now
+    return connection.execute(_BURN, {"digest": digest, "address": address, "now": now}).rowcount == 1

@@ -141,8 +141,13 @@ def _review_staked(
 
 def claim(row: Any, tasks: int) -> Claim:
     """What an order of a pool or a requester wants of its signer's stake: pools' orders come before requests."""
-    place = (_STAKED.index(row.kind), row.rank, row.published_at, row.order_hash)
+    place = turn(row.kind, row.rank, row.published_at, row.order_hash)
     return Claim(row.order_hash, place, tasks, row.task_stake)
+
+
+def turn(kind: str, rank: int, published_at: int, order_hash: str) -> tuple[int, int, int, str]:
+    """When an order's turn is to take its part of a stake; smaller is earlier."""
+    return _STAKED.index(kind), rank, published_at, order_hash
 
 
 def _store(connection: sa.Connection, found: Sequence[_Change], now: int) -> None:

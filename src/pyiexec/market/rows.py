@@ -27,6 +27,9 @@ LISTING_COLUMNS = (
 )
 
 
+_BUMP = sa.update(REVISIONS).where(REVISIONS.c.name == sa.bindparam("changed")).values(number=REVISIONS.c.number + 1)
+
+
 def read_listing(row: Any) -> Listing:
     """The listing in a row of `LISTING_COLUMNS`."""
     return Listing(
@@ -89,6 +92,5 @@ def row_of(new: Listing) -> dict[str, Any]:
 
 def bump(connection: sa.Connection, name: str) -> None:
     """Note that orders of a kind, or the deals, are not what they were."""
-    change = sa.update(REVISIONS).where(REVISIONS.c.name == name).values(number=REVISIONS.c.number + 1)
-    if not connection.execute(change).rowcount:
+    if not connection.execute(_BUMP, {"changed": name}).rowcount:
         connection.execute(sa.insert(REVISIONS).values(name=name, number=1))

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from pyiexec.chain.follower import Batch, Cursor
 from pyiexec.chain.follower.cursor import metadata as FOLLOWER  # noqa: N812 - tables are written so here
-from pyiexec.market import queries
+from pyiexec.market import publishing, queries
 from pyiexec.market.chain_reader import Needs, Readings
 from pyiexec.market.chain_state import OWNER, PRESIGNER, STAKE, Closed, Matched, NewCategory
 from pyiexec.market.changes import Cause
@@ -253,12 +253,13 @@ class Book(RuleBasedStateMachine):
                 stake=state.stakes[caller] if kind_of(order) in ("workerpoolorder", "requestorder") else None,
                 block=seen,
             )
-            if not queries.is_outdated(self.connection, order, OrderHash(name), facts):
+            around = publishing.look_around(self.connection, order, OrderHash(name), caller)
+            if not around.is_outdated(facts):
                 break
         self.now += 1
-        facts = queries.update(self.connection, order, OrderHash(name), facts)
+        facts = around.update(facts)
         try:
-            check_publication(order, facts, queries.book_around(self.connection, order, OrderHash(name), caller), 50)
+            check_publication(order, facts, publishing.book_around(self.connection, around), 50)
         except IexecError:
             return
         remaining = order.volume - facts.consumed
@@ -272,7 +273,7 @@ class Book(RuleBasedStateMachine):
             status=Status.OPEN,
             published_at=self.now,
         )
-        listed = queries.publish(self.connection, listing, facts)
+        listed = publishing.publish(self.connection, listing, facts, around)
         self.orders[name] = Published(order, caller, listed.published_at, facts.by_transaction)
 
     @precondition(lambda self: self.orders)
