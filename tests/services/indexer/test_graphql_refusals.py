@@ -72,6 +72,14 @@ HOSTILE = {
         '{ category(id: "0") { ' + "deals(first: 1000) { category { " * 3 + "id" + " } }" * 3 + " } }",
         "objects",
     ),
+    "one field under many names": (
+        "{ deals(first: 1000) { " + " ".join(f"a{number}: params" for number in range(500)) + " } }",
+        "characters",
+    ),
+    "the same of the schema again and again": (
+        "{ __schema { types { inputFields { " + " ".join(f"a{number}: name" for number in range(500)) + " } } } }",
+        "description",
+    ),
     "filters within filters": (
         "{ deals(where: " + "{ and: [" * 12 + "{}" + "] }" * 12 + ") { id } }",
         "levels deep",
@@ -86,7 +94,7 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_query_that_asks_for_too_much_is_refused(indexed: Indexed, name: str) -> None:
     query, words = HOSTILE[name]
-    indexed.answerer.limits, ample = Limits(objects=3_000), indexed.answerer.limits
+    indexed.answerer.limits, ample = Limits(objects=3_000, characters=500_000), indexed.answerer.limits
     try:
         assert words in indexed.refusal(query)
     finally:

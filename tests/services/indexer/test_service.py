@@ -16,6 +16,7 @@ import pytest
 
 from pyiexec.chain.anvil import free_port
 from pyiexec.foundation.http import http_session
+from pyiexec.foundation.lifetime import tie_to_parent
 from pyiexec.indexer.service import serve
 from pyiexec.indexer.settings import IndexerSettings
 
@@ -60,7 +61,11 @@ class Process:
 
     def __init__(self, settings: IndexerSettings) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", PROCESS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", PROCESS],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=tie_to_parent(signal.SIGKILL),
         )
         assert self._process.stdin is not None
         self._process.stdin.write(msgspec.json.encode(settings).decode() + "\n")
