@@ -17,13 +17,14 @@ import os
 import random
 import re
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,7 +40,9 @@ from pyiexec.chain.mnemonic import derive
 from pyiexec.chain.rpc import JsonRpc
 from pyiexec.chain.sending import Call, send_all
 from pyiexec.chain.signer import Signer
+from pyiexec.foundation.database import Database
 from pyiexec.foundation.settings import from_json, save_settings
+from pyiexec.market.queries import cursor_block
 from pyiexec.market.service import serve
 from pyiexec.market.settings import MarketSettings
 from pyiexec.protocol.eip712 import Domain, challenge_hash, order_hash
@@ -71,6 +74,13 @@ def needed(program: str) -> str:
     return found
 
 
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
 @contextmanager
 def running(*command: str, stop: int = 15) -> Iterator[str]:
     """A program that prints the URL it listens on."""
@@ -85,6 +95,27 @@ def running(*command: str, stop: int = 15) -> Iterator[str]:
 async def be_the_market(settings: MarketSettings) -> None:
     """What the process under test does."""
     await serve(settings, ready=lambda url: print(url, flush=True), stop=anyio.Event())
+
+
+@contextmanager
+def serving(folder: Path, processes: int = 1) -> Iterator[str]:
+    """The order book that the settings in a folder describe, in processes that share its port."""
+    command = [sys.executable, __file__, "--serve", str(folder / "settings.json")]
+    with ExitStack() as stack:
+        urls = {stack.enter_context(running(*command)) for _ in range(processes)}
+        assert len(urls) == 1, "they share a port"
+        yield urls.pop()
+
+
+async def prepare(folder: Path, url: str, block: int, domain: Domain) -> None:
+    """A full book that knows the chain up to a block: orders put into it are as if published there."""
+    with serving(folder):
+        database = await Database.open(url)
+        while await database.read(cursor_block) < block:  # noqa: ASYNC110 - the book does not tell how far it is
+            await anyio.sleep(0.1)
+        await database.close()
+    await market_book.fill(url, domain, random.Random(SEED))
+    print(f"{market_book.OPEN_ORDERS} open orders", flush=True)
 
 
 # --- pages --------------------------------------------------------------------------------------------------------
@@ -247,22 +278,25 @@ async def measure(folder: Path) -> None:
         wallets = [Signer.from_key(random.Random(number).randbytes(32)) for number in range(WALLETS)]
         owned = await assets(rpc, manifest, wallets)
         url = f"sqlite:///{folder / 'market.db'}"
-        await market_book.fill(url, domain, random.Random(SEED))
-        print(f"{market_book.OPEN_ORDERS} open orders", flush=True)
         settings = MarketSettings(
             database_url=url,
             rpc_url=rpc_url,
             chain_id=manifest.chain_id,
             hub=manifest.hub,
             start_block=manifest.deployed_at,
+            port=free_port(),
+            share_port=True,
             rate_limit=10**9,
         )
         save_settings(settings, folder / "settings.json")
+        await prepare(folder, url, int(await rpc.call("eth_blockNumber"), 16), domain)
         jobs = signed_orders(wallets, owned, domain)
         fresh, jobs = jobs[:3], jobs[3:]
-        with running(sys.executable, __file__, "--serve", str(folder / "settings.json")) as market:
+        with serving(folder, os.cpu_count() or 1) as market:
             ratio = await measure_pages(market, manifest.chain_id, folder)
             await prove_fresh(market, manifest.chain_id, fresh)
+        # Writers of one SQLite file only wait for each other: one process publishes.
+        with serving(folder) as market:
             rate = await measure_publications(market, manifest.chain_id, jobs)
     conclude(
         Measured("bench-market pages", ratio, "x", PAGE_BAR, more=True),

@@ -48,8 +48,12 @@ class _Server(uvicorn.Server):
             self._on_started()
 
 
-async def serve(app: Application, host: str, port: int, *, ready: Ready, stop: anyio.Event) -> None:
+async def serve(
+    app: Application, host: str, port: int, *, ready: Ready, stop: anyio.Event, share_port: bool = False
+) -> None:
     """Serve until `stop` is set; port 0 takes a free one, which `ready` is told.
+
+    With `share_port` other processes of this user may listen there too: the kernel shares connections out among them.
 
     Raises:
         IexecError: ``PORT_TAKEN``.
@@ -57,6 +61,8 @@ async def serve(app: Application, host: str, port: int, *, ready: Ready, stop: a
     # Named as TCP, or asyncio leaves Nagle's algorithm on: 40 ms on many an answer.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if share_port:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     if sys.platform == "linux":
         # Connections inherit it: one whose peer takes nothing of what is sent to it does not stay for ever.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_SECONDS * 1000)

@@ -94,7 +94,9 @@ async def serve(settings: MarketSettings, *, ready: http.Ready, stop: anyio.Even
             ]
             app = rooms.beside(pages.before(create_app([*routes, stream])))
             limited = _limited(app, settings, clock, stack, rooms.is_known)
-            await http.serve(limited, settings.host, settings.port, ready=ready, stop=stop)
+            await http.serve(
+                limited, settings.host, settings.port, ready=ready, stop=stop, share_port=settings.share_port
+            )
             group.cancel_scope.cancel()
 
 

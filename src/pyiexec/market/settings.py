@@ -19,6 +19,7 @@ class MarketSettings(Settings, frozen=True, kw_only=True):
         start_block: first block with events of the hub; an earlier one only costs time at the first start.
         host: address to listen on.
         port: TCP port, 0 for a free one.
+        share_port: whether further processes of the order book may listen on the port, and share the work.
         open_orders_per_wallet: orders of one kind that one signer may have in the book at a time.
         challenge_seconds: for how long a login challenge can be answered.
         rebuild: forget at the start what was derived from the chain, and read it again from `start_block`.
@@ -38,6 +39,7 @@ class MarketSettings(Settings, frozen=True, kw_only=True):
     start_block: int = 0
     host: str = "127.0.0.1"
     port: int = 0
+    share_port: bool = False
     open_orders_per_wallet: int = 50
     challenge_seconds: int = 300
     rebuild: bool = False
