@@ -153,6 +153,7 @@ def test_every_option_of_a_local_network_for_tests_is_named() -> None:
         ("scheduler", "scheduler-api"),
         ("sms", "secrets"),
         ("compass", "compass"),
+        ("indexer", "indexer"),
         ("indexer/graphql", "graphql"),
     ],
 )
