@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 import msgspec
 import sqlalchemy as sa
-from graphql import ExecutionResult, GraphQLError, execute_sync, parse, specified_rules, validate
+from graphql import ExecutionResult, GraphQLError, GraphQLResolveInfo, execute_sync, parse, specified_rules, validate
 from graphql.execution.values import get_variable_values
 from graphql.language import (
     DocumentNode,
@@ -155,6 +155,10 @@ class Answerer:
                 driver.set_progress_handler(None, 0)
 
 
+class _TooMuch(BaseException):
+    """Ends graphql-core's executor, which notes any `Exception` as the error of one field and goes on."""
+
+
 class _RefusedError(Exception):
     def __init__(self, errors: tuple[GraphQLError, ...]) -> None:
         super().__init__(errors)
@@ -269,12 +273,27 @@ class Execution:
             directives=(),
             selection_set=SelectionSetNode(selections=nodes),
         )
-        return execute_sync(
-            schema(),
-            DocumentNode(definitions=(operation, *self._fragments.values())),
-            root_value={"_meta": self._meta},
-            variable_values=self._given,
-        )
+        left = self._limits.introspected
+
+        def count(resolve: Callable[..., Any], source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise _TooMuch
+            return resolve(source, info, **arguments)
+
+        try:
+            return execute_sync(
+                schema(),
+                DocumentNode(definitions=(operation, *self._fragments.values())),
+                root_value={"_meta": self._meta},
+                variable_values=self._given,
+                middleware=[count],
+            )
+        except _TooMuch:
+            raise GraphQLError(
+                f"the query shows more than {self._limits.introspected} fields of the schema's description"
+            ) from None
 
 
 #: Queries by name: what for, and whether for many.

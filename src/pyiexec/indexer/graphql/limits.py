@@ -26,8 +26,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         depth: fields within fields.
         fields: that are asked for, each as often as fragments repeat it.
         conditions: in all filters of a query, and `condition_depth` within one another.
-        objects: that are read from the database, at all levels together.
+        objects: that are read from the database, and that are shown, at all levels together.
+        characters: of the answer, about: a field may be asked for under many names, and be long.
         seconds: for reading them.
+        introspected: fields of the schema's description that are shown; all of it, as clients read it, is a third.
     """
 
     body_bytes: int = 256 * 1024
@@ -37,7 +39,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     conditions: int = 300
     condition_depth: int = 10
     objects: int = 50_000
+    characters: int = 32_000_000
     seconds: float = 5.0
+    introspected: int = 150_000
 
 
 DEFAULT = Limits()

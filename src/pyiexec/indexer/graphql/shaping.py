@@ -37,6 +37,8 @@ def decimal_text(nrlc: int) -> str:
     return f"{'-' if nrlc < 0 else ''}{whole}{fraction}"
 
 
+#: Characters of a number, about, and around any key and value.
+_NUMBER, _AROUND = 8, 6
 _SERIALIZERS: dict[str, Callable[[Any], Any]] = {"BigInt": str, "BigDecimal": decimal_text}
 
 
@@ -47,6 +49,7 @@ class Shaper:
         self._selection = selection
         self._limits = limits
         self._left = limits.objects
+        self._characters = limits.characters
 
     def one(self, found: Found, nodes: Nodes, holes: list[HoleError]) -> dict[str, Any]:
         """An object; what is null for want of something that must not be missing is noted in `holes`.
@@ -59,14 +62,17 @@ class Shaper:
         if self._left < 0:
             raise GraphQLError(f"the answer has more than {self._limits.objects} objects")
         made: dict[str, Any] = {}
+        length = 0
         for wanted in self._selection.of(found.entity, nodes):
             key, field = wanted.key, wanted.field
+            length += len(key) + _AROUND
             if field is None:
                 made[key] = found.entity.name
             elif not field.is_relation:
                 value = found.row[field.column]
                 serialize = _SERIALIZERS.get(field.type)
                 made[key] = value if value is None or serialize is None else serialize(value)
+                length += len(value) if isinstance(value, str) else _NUMBER
             else:
                 try:
                     made[key] = self._relation(field, found.links[key], wanted.nodes, holes)
@@ -76,6 +82,9 @@ class Shaper:
                         raise
                     made[key] = None
                     holes.append(hole)
+        self._characters -= length
+        if self._characters < 0:
+            raise GraphQLError(f"the answer has more than about {self._limits.characters} characters")
         return made
 
     def many(self, found: list[Found], nodes: Nodes, holes: list[HoleError]) -> list[dict[str, Any]]:
