@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from pyiexec.chain.anvil import Anvil, AnvilOptions
-from pyiexec.chain.follower import Batch, Cursor, LogFollower, Mark, load_cursor, save_cursor
+from pyiexec.chain.follower import Batch, Cursor, LogFilter, LogFollower, Mark, load_cursor, save_cursor
 from pyiexec.chain.follower import following as module
 from pyiexec.chain.follower.cursor import WINDOW, trimmed
 from pyiexec.chain.heads import HeadFeed
@@ -363,3 +363,22 @@ async def test_a_cursor_is_stored_as_it_was(database: Database) -> None:
     await database.write(lambda connection: save_cursor(connection, "reader", later))
     assert await database.read(lambda connection: load_cursor(connection, "reader")) == later
     assert await database.read(lambda connection: load_cursor(connection, "another")) is None
+
+
+@pytest.mark.parametrize("topics", [[[bell.TOPIC]], []])
+async def test_several_filters_make_one_stream(follow: Follow, rpc: JsonRpc, topics: list[list[str]]) -> None:
+    """Logs of both are told in the order of the chain, and one that both want is told once."""
+    also = [LogFilter([], [bell.OTHER_TOPIC])]
+    for number in range(3):
+        await ring(rpc, number, topic=bell.OTHER_TOPIC if number % 2 else bell.TOPIC)
+    async with follow(topics=topics, also=also) as reader:
+        await reader.until([0, 1, 2])
+        for number in range(3, 7):
+            await ring(rpc, number, topic=bell.OTHER_TOPIC if number % 2 else bell.TOPIC)
+        await reader.until(range(7))
+        snapshot = await rpc.call("evm_snapshot")
+        await ring(rpc, 7, topic=bell.OTHER_TOPIC)
+        await reader.until(range(8))
+        await rpc.call("evm_revert", snapshot)
+        await ring(rpc, 8)
+        await reader.until([*range(7), 8])
