@@ -436,3 +436,16 @@ class TestOpening:
                 assert "parameters: [" not in str(caught.value).replace("SQL parameters hidden", "")
 
         run(scenario)
+
+
+def test_who_is_cancelled_while_others_migrate_leaves_the_lock_to_them(postgresql_url: str) -> None:
+    async def story() -> None:
+        assert engine.ALEMBIC.acquire(timeout=10)
+        asyncio.get_running_loop().call_later(0.2, engine.ALEMBIC.release)
+        with anyio.move_on_after(0.05):
+            await Database.open(postgresql_url, [FOLLOWER])
+        with anyio.fail_after(20):
+            database = await Database.open(postgresql_url, [FOLLOWER])
+        await database.close()
+
+    asyncio.run(story())
