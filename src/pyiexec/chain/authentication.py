@@ -14,6 +14,15 @@ from pyiexec.protocol.primitives import NULL_ADDRESS, Address, bytes32
 MAX_SIGNATURE_BYTES = 1024
 
 
+def signed_by_key(identity: Address, digest: bytes, signature: bytes) -> bool:
+    """Whether the key of `identity` signed the 32 bytes `digest`; where it did not, a contract may still say so."""
+    try:
+        return recover(digest, signature) == identity
+    except IexecError:
+        # Not the form of a key's signature.
+        return False
+
+
 async def signed_by(hub: Hub, identity: Address, digest: bytes, signature: bytes) -> bool:
     """Whether `identity` signed the 32 bytes `digest`.
 
@@ -24,12 +33,8 @@ async def signed_by(hub: Hub, identity: Address, digest: bytes, signature: bytes
     """
     if identity == NULL_ADDRESS or not 0 < len(signature) <= MAX_SIGNATURE_BYTES:
         return False
-    try:
-        if recover(digest, signature) == identity:
-            return True
-    except IexecError:
-        # Not the form of a key's signature: a contract may still accept it.
-        pass
+    if signed_by_key(identity, digest, signature):
+        return True
     try:
         return bool(await hub.verify_signature(identity, bytes32(digest), signature))
     except IexecError as error:

@@ -10,8 +10,8 @@ import msgspec
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import NULL_ADDRESS, Address, Bytes32, bytes32, checksum, to_bytes
 
-#: Longest signature looked at, as text: contracts may define their own.
-_MAX_SIGNATURE = 2048
+#: Longest signature looked at, as text of 1024 bytes: contracts may define their own.
+_MAX_SIGNATURE = 2050
 
 
 class Login(msgspec.Struct, frozen=True):

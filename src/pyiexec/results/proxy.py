@@ -18,6 +18,7 @@ import anyio
 import anyio.to_thread
 import msgspec
 
+from pyiexec.chain.authentication import signed_by, signed_by_key
 from pyiexec.chain.hub import Hub
 from pyiexec.chain.reading import read_all
 from pyiexec.chain.signer import recover
@@ -27,7 +28,7 @@ from pyiexec.protocol import ids
 from pyiexec.protocol.eip712 import challenge_hash, challenge_typed_data, ethereum_message_digest
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.logins import read_login
-from pyiexec.protocol.primitives import Address, Bytes32, ResultDigest, TaskId, bytes32, checksum, to_bytes
+from pyiexec.protocol.primitives import Address, ResultDigest, TaskId, bytes32, checksum, to_bytes
 from pyiexec.protocol.results import result_digest, unpack
 from pyiexec.protocol.tasks import TaskStatus
 from pyiexec.results import queries, rules
@@ -119,7 +120,7 @@ class Proxy:
             IexecError: ``TOKEN_INVALID``, ``CHAIN_UNREACHABLE``.
         """
         login = read_login(answer)
-        if login is None or not await self._is_signed(login.address, login.digest, login.signature):
+        if login is None or not await signed_by(self._hub, login.address, to_bytes(login.digest), login.signature):
             raise invalid_token()
         now = self._now()
         if not await self._database.write(lambda db: queries.burn_challenge(db, login.digest, login.address, now)):
@@ -134,16 +135,16 @@ class Proxy:
         """
         task_id = TaskId(bytes32(permission.chain_task_id))
         worker, enclave = checksum(permission.worker_wallet.lower()), checksum(permission.enclave_challenge.lower())
-        message = ids.authorization_hash(worker, task_id, enclave)
+        digest = ethereum_message_digest(ids.authorization_hash(worker, task_id, enclave))
         try:
-            if recover(ethereum_message_digest(message), to_bytes(signature)) != worker:
+            if recover(digest, to_bytes(signature)) != worker:
                 raise invalid_token()
         except IexecError:
             raise invalid_token() from None
         facts = await self._facts(task_id, worker)
         rules.check_permission(facts, enclave)
-        digest = bytes32(ethereum_message_digest(message))
-        if not await self._is_signed(facts.deal.workerpool.owner, digest, to_bytes(permission.signature.value)):
+        by_pool = to_bytes(permission.signature.value)
+        if not await signed_by(self._hub, facts.deal.workerpool.owner, digest, by_pool):
             raise IexecError("UPLOAD_REFUSED", "the authorization is not signed by the owner of the task's workerpool")
         now = self._now()
         await self._database.write(
@@ -230,13 +231,8 @@ class Proxy:
         now = self._now()
         enclave = await self._database.read(lambda db: queries.enclave_of(db, upload.task_id, wallet, now))
         message = rules.enclave_message(upload.task_id, wallet, upload.digest)
-        try:
-            if enclave is not None and recover(message, upload.enclave_signature) == enclave:
-                return
-        except IexecError as error:
-            if error.code != "BAD_SIGNATURE":
-                raise
-        raise IexecError("UPLOAD_REFUSED", "enclaveSignature is not that of the task's enclave over this result")
+        if enclave is None or not signed_by_key(enclave, message, upload.enclave_signature):
+            raise IexecError("UPLOAD_REFUSED", "enclaveSignature is not that of the task's enclave over this result")
 
     async def _check_quota(self, wallet: Address, size: int) -> None:
         since = self._now() - _DAY_SECONDS
@@ -260,21 +256,6 @@ class Proxy:
         deal = await self._hub.find_deal(task.deal_id)
         block = await self._hub.rpc.call("eth_getBlockByNumber", "latest", False)
         return Facts(task=task, deal=deal, contribution=contribution, now=int(block["timestamp"], 16))
-
-    async def _is_signed(self, account: Address, digest: Bytes32, signature: bytes) -> bool:
-        try:
-            if recover(to_bytes(digest), signature) == account:
-                return True
-        except IexecError as error:
-            if error.code != "BAD_SIGNATURE":
-                raise
-        try:
-            return bool(await self._hub.verify_signature(account, digest, signature))
-        except IexecError as error:
-            # The hub reverts on signatures it cannot take apart.
-            if error.code == "CONTRACT_REVERTED":
-                return False
-            raise
 
     @contextlib.asynccontextmanager
     async def _received(self, archive: AsyncIterator[bytes]) -> AsyncIterator[Path]:

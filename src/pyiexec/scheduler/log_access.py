@@ -4,8 +4,7 @@ A challenge is made from a secret of this process, the address it is for and the
 however many are asked for. It is good for the quarter of an hour in which it was made and the next one, for reading the
 logs of that address's own tasks as often as wanted: a broken stream is taken up with the same token.
 
-Source: the iExec core's log challenge, EIP-712 domain ``iExec Core`` version 1; the token clients send is
-``<digest>_<signature>_<address>``.
+Source: the iExec core's log challenge, EIP-712 domain ``iExec Core`` version 1.
 """
 
 from __future__ import annotations
@@ -13,48 +12,33 @@ from __future__ import annotations
 import base64
 import hmac
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from pyiexec.foundation.clock import Clock
 from pyiexec.protocol.eip712 import challenge_hash, challenge_typed_data
 from pyiexec.protocol.errors import IexecError
-from pyiexec.protocol.primitives import NULL_ADDRESS, Address, Bytes32, bytes32, checksum, to_bytes
+from pyiexec.protocol.logins import Login, read_login
+from pyiexec.protocol.primitives import Address, to_bytes
 
 DOMAIN_NAME, DOMAIN_VERSION = "iExec Core", "1"
 #: Seconds after which challenges change; one is good for this long at least, and for twice as long at most.
 PERIOD_SECONDS = 900
-#: Longest signature looked at, characters: contracts may define their own.
-MAX_SIGNATURE = 2_050
 _SECRET_BYTES = 32
 
 #: Whether an account, a key or a contract, signed a digest.
 IsSigned = Callable[[Address, bytes, bytes], Awaitable[bool]]
 
 
-class Token(NamedTuple):
-    """An answer to a challenge: who signed what, claimed and not yet verified."""
-
-    digest: Bytes32
-    signature: bytes
-    address: Address
-
-
-def read_token(header: str | None) -> Token:
+def read_token(header: str | None) -> Login:
     """The token in an ``Authorization`` header.
 
     Raises:
         IexecError: ``LOG_TOKEN_INVALID`` when it has another form.
     """
-    parts = (header or "").split("_")
-    if len(parts) != 3 or len(parts[1]) > MAX_SIGNATURE:
+    login = read_login(header)
+    if login is None:
         raise _invalid("the Authorization header does not have the form <digest>_<signature>_<address>")
-    try:
-        token = Token(bytes32(parts[0]), to_bytes(parts[1]), checksum(parts[2].lower()))
-    except IexecError:
-        raise _invalid("the Authorization header does not hold a digest, a signature and an address") from None
-    if token.address == NULL_ADDRESS:
-        raise _invalid("the null address signs nothing")
-    return token
+    return login
 
 
 class LogAccess:
@@ -78,7 +62,7 @@ class LogAccess:
         document["domain"]["chainId"] = self._chain_id
         return document
 
-    async def check(self, token: Token, requester: Address) -> None:
+    async def check(self, token: Login, requester: Address) -> None:
         """Let the requester pass, and nobody else.
 
         Raises:
@@ -97,7 +81,7 @@ class LogAccess:
     def _period(self) -> int:
         return int(self._clock.now()) // PERIOD_SECONDS
 
-    def _is_current(self, token: Token) -> bool:
+    def _is_current(self, token: Login) -> bool:
         now = self._period
         found = False
         for period in (now, now - 1):

@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyiexec.chain.anvil import MNEMONIC
+from pyiexec.chain.authentication import signed_by_key
 from pyiexec.chain.mnemonic import derive
-from pyiexec.chain.signer import Signer, recover
+from pyiexec.chain.signer import Signer
 from pyiexec.protocol.eip712 import challenge_hash
 from pyiexec.protocol.errors import IexecError
+from pyiexec.protocol.logins import Login
 from pyiexec.protocol.primitives import Address, bytes32, to_bytes, to_hex
 from pyiexec.scheduler.log_access import PERIOD_SECONDS, LogAccess, read_token
 
@@ -39,17 +41,14 @@ class Wristwatch:
         raise AssertionError("nothing waits here")
 
 
-async def signed_by_key(identity: Address, digest: bytes, signature: bytes) -> bool:
-    try:
-        return recover(digest, signature) == identity
-    except IexecError:
-        return False
+async def is_signed(identity: Address, digest: bytes, signature: bytes) -> bool:
+    return signed_by_key(identity, digest, signature)
 
 
 class Door:
     def __init__(self, chain_id: int = CHAIN, secret: bytes = b"s" * 32) -> None:
         self.clock = Wristwatch()
-        self.access = LogAccess(chain_id, signed_by_key, self.clock, lambda size: secret[:size])
+        self.access = LogAccess(chain_id, is_signed, self.clock, lambda size: secret[:size])
 
     def knock(self, header: str | None, requester: Address = REQUESTER.address) -> str | None:
         """The code of the refusal; None when the door opens."""
@@ -79,7 +78,7 @@ def test_the_digest_and_signature_are_those_of_the_javascript_client() -> None:
     )
     assert to_hex(REQUESTER.sign_digest(to_bytes(digest))) == signature
     read = read_token(f"{digest}_{signature}_{REQUESTER.address}")
-    assert read == (digest, to_bytes(signature), REQUESTER.address)
+    assert read == Login(bytes32(digest), to_bytes(signature), REQUESTER.address)
 
 
 def test_a_challenge_is_typed_data_at_the_root_with_32_bytes_of_base64() -> None:
