@@ -50,7 +50,7 @@ class Glances:
         if not url.startswith(_SQLITE):
             from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
-            self.dialect = PGDialect_asyncpg()
+            self.dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
             return
         self.dialect = SQLiteDialect_pysqlite(paramstyle="qmark")
         self._connection = sqlite3.connect(

@@ -87,7 +87,7 @@ class Lists:
         return total
 
     def _count(self, run: Run, part: Filter) -> int:
-        reserved = next((name for name, (address,) in part.allowed.items() if address != NULL_ADDRESS), None)  # type: ignore[misc]
+        reserved = next((name for name, (address,) in part.allowed.items() if address != NULL_ADDRESS), None)
         values = bound(part)
 
         def query() -> sa.Select[Any]:
