@@ -58,7 +58,10 @@ def _orders() -> None:
     orders = sa.table(
         "orders",
         *(sa.column(name, kind) for name, kind in NEW_ORDER_COLUMNS),
-        *(sa.column(name) for name in ("order_hash", "kind", "price", "remaining", "document", "status")),
+        *(
+            sa.column(name)
+            for name in ("order_hash", "kind", "price", "remaining", "document", "status", "published_at")
+        ),
         *(sa.column(name) for name in ("app", "dataset", "workerpool", "requester")),
     )
     kept = orders.c
@@ -73,7 +76,9 @@ def _orders() -> None:
             prices = {"app_max_price": order["appmaxprice"], "dataset_max_price": order["datasetmaxprice"]}
             values |= {"rank": -row.price, "task_stake": sum(prices.values()) + row.price, **prices}
         connection.execute(sa.update(orders).where(kept.order_hash == row.order_hash).values(**values))
-    connection.execute(sa.update(orders).where(kept.status == "dead").values(status="suspended"))
+    # Why an order is dead was not told; all are looked at again with the first news of the chain.
+    dead = {"status": "suspended", "reason": "insufficient_stake", "since": kept.published_at, "fillable": 0}
+    connection.execute(sa.update(orders).where(kept.status == "dead").values(**dead))
     with op.batch_alter_table("orders") as batch:
         batch.drop_column("consumed")
         for name, kind in NEW_ORDER_COLUMNS:
