@@ -78,6 +78,8 @@ class Snapshots:
         refused: RpcError | None = None
         for _ in range(_ATTEMPTS):
             block = await self._rpc.call("eth_getBlockByNumber", "latest", False)
+            if not block:
+                break
             pinned = [reading.at({"blockHash": block["hash"]}) for reading in readings]
             outcomes = await self._rpc.batch_outcomes([("eth_call", reading.params) for reading in pinned])
             answers = [understand(reading, outcome) for reading, outcome in zip(pinned, outcomes, strict=True)]
