@@ -105,8 +105,10 @@ class Broadcast:
         async with self._database.listen(events.CHANNEL) as news:
             self.seq = (await self._database.read(events.extent)).newest
             task_status.started()
-            async for _ in news:
-                await self._catch_up()
+            async for newest in news:
+                # What several announcements tell of is read at once.
+                if newest is None or int(newest) > self.seq:
+                    await self._catch_up()
 
     @contextmanager
     def listener(self, interest: Interest) -> Iterator[Listener]:
