@@ -16,7 +16,7 @@ import aiohttp
 import anyio
 import pytest
 import socketio
-from tests.services.market.conftest import Chain, Market, running
+from tests.services.market.conftest import APP_OWNER, POOL_OWNER, REQUESTER, Chain, Market, running
 
 from pyiexec.foundation.database import Database
 from pyiexec.market import events
@@ -329,6 +329,29 @@ async def test_a_client_is_told_what_happens_in_the_rooms_it_is_in(book: Live, t
         assert await client.socket.call("join", {"chainId": chain_id, "topic": "deals"}) is True
         await book.tell("deal_created", {"dealid": "0x02"}, "deals")
         assert await client.next() == ("deal_created", {"dealid": "0x02"})
+
+
+async def test_what_people_and_the_chain_do_is_told_from_publication_to_deal(book: Live) -> None:
+    market, chain = book.market, book.market.chain
+    app, pool, request = chain.app_order(), chain.pool_order(), chain.request_order()
+    async with connected(market) as client:
+        for topic in ("orders", "deals"):
+            assert await client.socket.call("join", {"chainId": chain.manifest.chain_id, "topic": topic}) is True
+        for order, signer in ((app, APP_OWNER), (pool, POOL_OWNER), (request, REQUESTER)):
+            await market.book.publish(order, signer)
+        await chain.match(app, pool, request)
+        told: dict[str, Any] = {}
+        while "deal_created" not in told or len(told) < 7:
+            event, payload = await client.next()
+            told[event] = payload
+    assert told.keys() == {
+        *("apporder_published", "workerpoolorder_published", "requestorder_published"),
+        *("apporder_updated", "workerpoolorder_updated", "requestorder_unpublished", "deal_created"),
+    }
+    assert told["requestorder_unpublished"] == chain.hash(request)
+    assert (told["apporder_updated"]["orderHash"], told["apporder_updated"]["remaining"]) == (chain.hash(app), 8)
+    deal = told["deal_created"]
+    assert (deal["app"]["pointer"], deal["requestHash"], deal["botSize"]) == (app.app, chain.hash(request), 2)
 
 
 async def test_who_leaves_a_room_is_told_no_more(book: Live) -> None:
