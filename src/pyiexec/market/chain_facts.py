@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
+from pyiexec.chain.authentication import signed_by, signed_by_key
 from pyiexec.chain.hub import Hub
 from pyiexec.chain.reading import Reading, read_all
 from pyiexec.chain.registries import Registry, asset_owner
 from pyiexec.chain.rpc import JsonRpc
-from pyiexec.chain.signer import recover
 from pyiexec.market.listing import parties, resource_name
 from pyiexec.market.rules import Facts
 from pyiexec.market.snapshots import Snapshots
@@ -56,7 +56,7 @@ class ChainFacts:
             IexecError: ``CHAIN_UNREACHABLE``, ``CHAIN_REFUSED``.
         """
         kind, signature = kind_of(order), to_bytes(order.sign)
-        by_key = _signed_by_key(caller, order_hash, signature)
+        by_key = signed_by_key(caller, to_bytes(order_hash), signature)
         questions: dict[str, Reading[Any]] = {"consumed": self._hub.consumed(order_hash)}
         if not isinstance(order, RequestOrder):
             resource = parties(order)[resource_name(kind)]
@@ -86,25 +86,14 @@ class ChainFacts:
             block=block,
         )
 
-    async def is_signed(self, identity: Address, digest: Bytes32, signature: str) -> bool:
+    async def is_signed(self, identity: Address, digest: Bytes32, signature: bytes) -> bool:
         """Whether `identity` signed `digest`, with its key or as a contract (ERC-1271).
 
         Raises:
-            IexecError: ``CHAIN_UNREACHABLE``, ``CHAIN_REFUSED``.
+            IexecError: ``CHAIN_UNREACHABLE``.
         """
-        raw = to_bytes(signature)
-        if _signed_by_key(identity, digest, raw):
-            return True
-        _, answers = await self._snapshots.read(self._hub.verify_signature(identity, digest, raw))
-        return _or_none(answers[0]) is True
+        return await signed_by(self._hub, identity, to_bytes(digest), signature)
 
 
 def _or_none(answer: Any) -> Any:
     return None if isinstance(answer, IexecError) else answer
-
-
-def _signed_by_key(identity: Address, digest: Bytes32, signature: bytes) -> bool:
-    try:
-        return recover(to_bytes(digest), signature) == identity
-    except IexecError:
-        return False

@@ -10,11 +10,12 @@ from pyiexec.foundation.database import Database
 from pyiexec.market import challenges, publishing, queries, rules
 from pyiexec.market.bodies import Withdrawal
 from pyiexec.market.chain_facts import ChainFacts
-from pyiexec.market.challenges import Token, invalid_authorization
+from pyiexec.market.challenges import invalid_authorization
 from pyiexec.market.listing import LIVE, Listing, Status, resource_name
 from pyiexec.market.messages import refusal
 from pyiexec.protocol.eip712 import Domain, challenge_hash, challenge_typed_data, order_hash
 from pyiexec.protocol.errors import IexecError
+from pyiexec.protocol.logins import Login
 from pyiexec.protocol.orders import Order
 from pyiexec.protocol.primitives import Address, OrderHash
 
@@ -63,7 +64,7 @@ class Desk:
         await self._database.write(lambda db: queries.add_challenge(db, digest, address, now, expires_at))
         return challenge_typed_data(text, self._domain.chain_id)
 
-    async def recognise(self, header: str | None) -> Token:
+    async def recognise(self, header: str | None) -> Login:
         """Check a login; the challenge can still be used.
 
         Raises:
@@ -76,7 +77,7 @@ class Desk:
             raise invalid_authorization()
         return token
 
-    async def publish(self, token: Token, order: Order) -> Listing:
+    async def publish(self, token: Login, order: Order) -> Listing:
         """List a signed order; the login is used up even when a rule refuses the order.
 
         Raises:
@@ -96,7 +97,7 @@ class Desk:
         raise refusal("retry")
 
     def _publication(
-        self, token: Token, order: Order, name: OrderHash, facts: rules.Facts
+        self, token: Login, order: Order, name: OrderHash, facts: rules.Facts
     ) -> Callable[[Any], Listing | IexecError | None]:
         now = self._clock.now()
 
@@ -128,7 +129,7 @@ class Desk:
 
         return publish
 
-    async def unpublish(self, token: Token, kind: str, wanted: Withdrawal) -> list[OrderHash]:
+    async def unpublish(self, token: Login, kind: str, wanted: Withdrawal) -> list[OrderHash]:
         """Take one order back by its hash, or the last, or all of a resource.
 
         Raises:
@@ -142,7 +143,7 @@ class Desk:
         status = await self._database.read(lambda db: queries.status_of(db, name))
         return status is not None and status not in (Status.SUSPENDED, Status.UNPUBLISHED)
 
-    async def _burn(self, token: Token) -> None:
+    async def _burn(self, token: Login) -> None:
         now = self._clock.now()
         if not await self._database.write(lambda db: queries.burn_challenge(db, token.digest, token.address, now)):
             raise invalid_authorization()
