@@ -68,7 +68,8 @@ def everything_is_there(network: QuickCli, traces: dict[str, Any], folder: str) 
 def test_up_tells_endpoints_accounts_and_profile(network: QuickCli) -> None:
     shown = network.json("up")
     assert shown["running"]
-    assert set(shown["endpoints"]) == {"chain", "market", "gateway", "scheduler"}
+    services = {"market", "gateway", "scheduler", "sms", "compass", "indexer", "faucet"}
+    assert set(shown["endpoints"]) == {"chain", *services}
     roles = {account["role"] for account in shown["accounts"]}
     assert {"requester", "app-provider", "pool-manager"} <= roles
     assert json.loads(Path(shown["profile"]).read_text())["hub"] == shown["hub"]

@@ -88,6 +88,7 @@ def indexer_part(folder: Path, profile: NetworkProfile, port: int) -> Part:
         start_block=profile.start_block,
         gateway_url=profile.gateway_url,
         database_url=f"sqlite:///{folder / 'indexer.db'}",
+        every_block=False,
         port=port,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from litestar import Litestar, get
@@ -10,7 +10,7 @@ from litestar.config.cors import CORSConfig
 from litestar.handlers import BaseRouteHandler
 
 from pyiexec import __version__
-from pyiexec.chain.heads import HeadFeed
+from pyiexec.chain.heads import Head, HeadFeed
 from pyiexec.foundation.database import Database
 from pyiexec.foundation.http import EXCEPTION_HANDLERS
 from pyiexec.foundation.openapi import described, documented
@@ -50,7 +50,13 @@ class Status(msgspec.Struct):
     lag: int | None
 
 
-def create_app(database: Database, feed: HeadFeed, chain_id: int, more: Sequence[BaseRouteHandler] = ()) -> Litestar:
+def create_app(
+    database: Database,
+    feed: HeadFeed,
+    chain_id: int,
+    more: Sequence[BaseRouteHandler] = (),
+    reached: Callable[[], Head | None] = lambda: None,
+) -> Litestar:
     """The service over an index.
 
     Args:
@@ -58,6 +64,7 @@ def create_app(database: Database, feed: HeadFeed, chain_id: int, more: Sequence
         feed: tells the newest block.
         chain_id: the chain served.
         more: further routes.
+        reached: as for `Answerer`.
     """
 
     @get("/health", **described(answer=Health))
@@ -68,7 +75,8 @@ def create_app(database: Database, feed: HeadFeed, chain_id: int, more: Sequence
     @get("/status", **described(answer=Status))
     async def status() -> Status:
         """How far the index has come, and how far the chain."""
-        place = await database.read(queries.place)
+        known = reached()
+        place = await database.read(lambda connection: queries.place_at(connection, known))
         newest = feed.newest
         return Status(
             ok=True,

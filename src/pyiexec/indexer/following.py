@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import anyio
 
 from pyiexec.chain.follower import Batch, LogFilter, LogFollower, load_cursor
-from pyiexec.chain.heads import HeadFeed
+from pyiexec.chain.heads import Head, HeadFeed
 from pyiexec.chain.hub import Hub
 from pyiexec.chain.reading import read_all
 from pyiexec.chain.registries import POLICY_UPDATE
@@ -67,6 +67,18 @@ class IndexFollower:
         self._bulks = bulks
         self._part_events = part_events
         self._reader = ChainReader(rpc, settings.hub.lower(), settings.rpc_batch)
+        #: What reads the logs, unless another process leads or a batch is being taken in.
+        self._resting: LogFollower | None = None
+
+    def reached(self) -> Head | None:
+        """The newest block, when this process knows that the index holds its state.
+
+        Blocks in which nothing happened need not be stored to be known.
+        """
+        newest = self._feed.newest
+        if self._resting is None or newest is None or self._resting.cursor.hash != newest.hash:
+            return None
+        return newest
 
     async def lead(self, leadership: Leadership) -> None:
         """Follow the chain, as the only one, until cancelled.
@@ -100,16 +112,23 @@ class IndexFollower:
             [TOPICS],
             cursor=await self._database.read(lambda connection: load_cursor(connection, CURSOR)),
             start_block=self._settings.start_block,
-            every_block=True,
+            every_block=self._settings.every_block,
             # Of any address: the pools are not known beforehand.
             also=[LogFilter([], [POLICY_UPDATE.topic])],
         )
         async with aclosing(follower.batches()) as batches:
-            async for batch in batches:
-                if not await self._take_in(leadership, batch, sources):
-                    log.warning("the chain went back further than can be undone, beginning anew", to=batch.rewound_to)
-                    await leadership.write(queries.clear)
-                    return
+            self._resting = follower
+            try:
+                async for batch in batches:
+                    self._resting = None
+                    if not await self._take_in(leadership, batch, sources):
+                        back = batch.rewound_to
+                        log.warning("the chain went back further than can be undone, beginning anew", to=back)
+                        await leadership.write(queries.clear)
+                        return
+                    self._resting = follower
+            finally:
+                self._resting = None
 
     async def _take_in(self, leadership: Leadership, batch: Batch, sources: Sources) -> bool:
         """Whether the batch could be taken in; it cannot when it goes back too far."""

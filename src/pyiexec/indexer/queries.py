@@ -9,6 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from pyiexec.chain.follower.cursor import cursors, marks
+from pyiexec.chain.heads import Head
 from pyiexec.indexer.tables import BULK_LISTS, BULK_PLACES, LIST_TABLES, STATE, TABLES, UNDO
 from pyiexec.indexer.working_set import MUTABLE, Row, Undo
 
@@ -42,6 +43,14 @@ def place(connection: sa.Connection) -> Place | None:
     """How far the index has come; None when it has not begun."""
     row = connection.execute(sa.select(STATE).where(STATE.c.name == CURSOR)).first()
     return Place(row.number, row.hash, row.timestamp, row.undo_floor) if row else None
+
+
+def place_at(connection: sa.Connection, reached: Head | None) -> Place | None:
+    """`place`, or a later block that was known to change nothing when the transaction began."""
+    stored = place(connection)
+    if stored is None or reached is None or reached.number <= stored.number:
+        return stored
+    return Place(reached.number, reached.hash, reached.timestamp, stored.undo_floor)
 
 
 def save_place(connection: sa.Connection, reached: Place) -> None:

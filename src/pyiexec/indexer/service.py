@@ -50,8 +50,8 @@ async def serve(settings: IndexerSettings, *, ready: http.Ready, stop: anyio.Eve
         async with anyio.create_task_group() as group:
             group.start_soon(database.keep_leading, LEADERSHIP, follower.lead)
             deployment = f"poco-{settings.chain_id}-{settings.hub.lower()}"
-            answerer = Answerer(database, deployment, clock or SystemClock())
+            answerer = Answerer(database, deployment, clock or SystemClock(), reached=follower.reached)
             graphql = routes(answerer, settings.chain_id, settings.subgraph_ids, settings.subgraph_names)
-            app = create_app(database, feed, settings.chain_id, graphql)
+            app = create_app(database, feed, settings.chain_id, graphql, follower.reached)
             await http.serve(app, settings.host, settings.port, ready=ready, stop=stop)
             group.cancel_scope.cancel()

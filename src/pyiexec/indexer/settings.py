@@ -20,6 +20,8 @@ class IndexerSettings(Settings, frozen=True, kw_only=True):
         gateway_url: where the lists of bulk deals are fetched from; None leaves them out.
         host: address to listen on.
         port: TCP port, 0 for a free one.
+        every_block: store the place reached with every block, which several processes on one database need to agree on
+            it; otherwise a chain on which nothing happens writes nothing.
         subgraph_ids: under which clients of hosted subgraphs find the index as well, at ``/api/subgraphs/id/<id>``.
         subgraph_names: the same at ``/subgraphs/name/<owner>/<name>``.
         rpc_batch: requests that the node is asked at once.
@@ -36,6 +38,7 @@ class IndexerSettings(Settings, frozen=True, kw_only=True):
     gateway_url: str | None = None
     host: str = "127.0.0.1"
     port: int = 0
+    every_block: bool = True
     subgraph_ids: tuple[str, ...] = ()
     subgraph_names: tuple[str, ...] = ()
     rpc_batch: int = 250

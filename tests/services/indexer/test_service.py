@@ -6,17 +6,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
 import anyio
 import msgspec
 import pytest
+from tests.services.serving import served
 
 from pyiexec.chain.anvil import free_port
+from pyiexec.foundation.database import Database
 from pyiexec.foundation.http import http_session
 from pyiexec.foundation.lifetime import tie_to_parent
+from pyiexec.indexer import queries
 from pyiexec.indexer.service import serve
 from pyiexec.indexer.settings import IndexerSettings
 
@@ -36,24 +39,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-@asynccontextmanager
-async def running(settings: IndexerSettings) -> AsyncIterator[str]:
-    """The URL of an index that runs here."""
-    stop, started = anyio.Event(), anyio.Event()
-    urls: list[str] = []
-
-    def ready(url: str) -> None:
-        urls.append(url)
-        started.set()
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(lambda: serve(settings, ready=ready, stop=stop))
-        with anyio.fail_after(30):
-            await started.wait()
-        yield urls[0]
-        stop.set()
 
 
 class Process:
@@ -124,7 +109,7 @@ async def test_how_far_it_has_come(market: Marketplace, session: aiohttp.ClientS
     async def is_up() -> bool:
         return (await status(url))["lag"] == 0
 
-    async with running(settings_of(market, database_url)) as url:
+    async with served(serve, settings_of(market, database_url)) as url:
         await until(is_up)
         told = await status(url)
         assert (told["indexed"]["number"], told["head"]["number"]) == (head, head)
@@ -146,10 +131,10 @@ async def test_a_chain_that_is_away_at_the_start(
         found = await ask(session, url, chain_id, "{ deals { id } }")
         return bool(found["deals"])
 
-    async with running(settings_of(market, database_url)) as url:
+    async with served(serve, settings_of(market, database_url)) as url:
         await until(has_deal)
     away = f"http://127.0.0.1:{free_port()}"
-    async with running(settings_of(market, database_url, rpc_url=away)) as url:
+    async with served(serve, settings_of(market, database_url, rpc_url=away)) as url:
         assert await ask(session, url, chain_id, "{ deals { id } }") == {"deals": [{"id": deal}]}
         async with session.get(f"{url}/status") as response:
             assert (await response.json())["head"] is None
@@ -184,3 +169,38 @@ async def test_another_process_goes_on_when_the_leader_is_killed(
             processes[number] = again
             await again.started()
             await until(lambda url=again.url: knows_all(url))
+
+
+async def test_a_chain_on_which_nothing_happens_costs_no_write_and_is_known_all_the_same(
+    market: Marketplace, session: aiohttp.ClientSession, database_url: str
+) -> None:
+    await market.match()
+    chain_id = market.manifest.chain_id
+
+    async def place() -> int:
+        database = await Database.open(database_url)
+        try:
+            stored = await database.read(queries.place)
+        finally:
+            await database.close()
+        return stored.number if stored else -1
+
+    async with served(serve, settings_of(market, database_url, every_block=False)) as url:
+
+        async def knows(number: int) -> bool:
+            found = (await ask(session, url, chain_id, "{_meta {block {number}}}"))["_meta"]
+            return found is not None and found["block"]["number"] >= number
+
+        head = await market.rpc.block_number()
+        await until(lambda: knows(head))
+        before = await place()
+        await market.rpc.call("anvil_mine", hex(20))
+        await until(lambda: knows(head + 20))
+        assert await place() == before
+        newest = f"{{deals(block: {{number_gte: {head + 20}}}) {{id}}}}"
+        assert (await ask(session, url, chain_id, newest))["deals"]
+        async with session.get(f"{url}/status") as response:
+            assert (await response.json())["lag"] == 0
+        await market.match()
+        await until(lambda: knows(head + 21))
+        assert await place() > head + 20

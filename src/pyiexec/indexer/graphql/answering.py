@@ -22,6 +22,7 @@ from graphql.language import (
     SelectionSetNode,
 )
 
+from pyiexec.chain.heads import Head
 from pyiexec.foundation.clock import Clock
 from pyiexec.foundation.database import Database
 from pyiexec.indexer import queries
@@ -77,10 +78,19 @@ class Answerer:
     Args:
         deployment: name of the index, told by ``_meta``.
         clock: bounds the time that a query may take.
+        reached: a block whose state the index is known to hold, though it is not stored as the place reached.
     """
 
-    def __init__(self, database: Database, deployment: str, clock: Clock, limits: Limits = DEFAULT) -> None:
+    def __init__(
+        self,
+        database: Database,
+        deployment: str,
+        clock: Clock,
+        limits: Limits = DEFAULT,
+        reached: Callable[[], Head | None] = lambda: None,
+    ) -> None:
         self._database = database
+        self._reached = reached
         self._deployment = deployment
         self._clock = clock
         self.limits = limits
@@ -92,7 +102,9 @@ class Answerer:
         try:
             # Off the event loop: a large query takes its time to be checked, and a large answer to be made.
             execution = await anyio.to_thread.run_sync(self._prepare, question, limiter=self._threads)
-            await self._database.read(lambda connection: self._load(connection, execution))
+            # Asked before the transaction begins, which then holds all that happened up to it.
+            reached = self._reached()
+            await self._database.read(lambda connection: self._load(connection, execution, reached))
             return await anyio.to_thread.run_sync(execution.shaped, limiter=self._threads)
         except _RefusedError as refused:
             return {"errors": [error.formatted for error in refused.errors]}
@@ -122,10 +134,10 @@ class Answerer:
 
     # --- meanwhile ------------------------------------------------------------------------------------------------
 
-    def _load(self, connection: sa.Connection, execution: Execution) -> None:
+    def _load(self, connection: sa.Connection, execution: Execution, reached: Head | None) -> None:
         """Read all that is asked for, in the transaction that also tells which block's state it is."""
         with self._bounded(connection) as in_time:
-            execution.load(connection, queries.place(connection), self._deployment, in_time)
+            execution.load(connection, queries.place_at(connection, reached), self._deployment, in_time)
 
     @contextmanager
     def _bounded(self, connection: sa.Connection) -> Iterator[Callable[[], None]]:
