@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pyiexec.cli.service import start_service
+from pyiexec.cli.service import config_option, start_service
 
 
 @click.group()
@@ -18,12 +18,7 @@ def compass() -> None:
 
 
 @compass.command()
-@click.option(
-    "--config",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    required=True,
-    help="Settings, TOML or JSON; PYIEXEC_<SETTING> variables override them.",
-)
+@config_option
 def start(config: Path) -> int:
     """Answer until told to stop."""
     return start_service("compass", config)

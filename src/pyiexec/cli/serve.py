@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pyiexec.cli.service import start_service
+from pyiexec.cli.service import config_option, start_service
 
 #: Services without a command of their own.
 SERVICES = ("market", "results", "indexer", "faucet")
@@ -14,12 +14,7 @@ SERVICES = ("market", "results", "indexer", "faucet")
 
 @click.command()
 @click.argument("service", type=click.Choice(SERVICES))
-@click.option(
-    "--config",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    required=True,
-    help="Settings, TOML or JSON; PYIEXEC_<SETTING> variables override them.",
-)
+@config_option
 def serve(service: str, config: Path) -> int:
     """Run an order book, a result store, an index or a faucet until told to stop.
 

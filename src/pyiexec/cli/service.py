@@ -8,6 +8,13 @@ from pathlib import Path
 
 import click
 
+config_option = click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="Settings, TOML or JSON; PYIEXEC_<SETTING> variables override them.",
+)
+
 
 def start_service(kind: str, config: Path) -> int:
     """Serve until SIGTERM or Ctrl-C; logs go to standard error."""

@@ -9,14 +9,7 @@ import click
 
 from pyiexec.cli.options import json_option, run_async
 from pyiexec.cli.reporting import emit
-from pyiexec.cli.service import start_service
-
-CONFIG = click.option(
-    "--config",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    required=True,
-    help="Settings, TOML or JSON; PYIEXEC_<SETTING> variables override them.",
-)
+from pyiexec.cli.service import config_option, start_service
 
 
 @click.group()
@@ -28,14 +21,14 @@ def sms() -> None:
 
 
 @sms.command()
-@CONFIG
+@config_option
 def start(config: Path) -> int:
     """Keep secrets until told to stop; the first start makes the key ring."""
     return start_service("sms", config)
 
 
 @sms.command("rotate-key")
-@CONFIG
+@config_option
 @click.option("--batch", type=click.IntRange(1, 10_000), default=200, show_default=True, help="Secrets at a time.")
 @json_option
 @run_async

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pyiexec.cli.service import start_service
+from pyiexec.cli.service import config_option, start_service
 
 
 @click.group()
@@ -19,12 +19,7 @@ def worker() -> None:
 
 
 @worker.command()
-@click.option(
-    "--config",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    required=True,
-    help="Settings, TOML or JSON; PYIEXEC_<SETTING> variables override them.",
-)
+@config_option
 def start(config: Path) -> int:
     """Work until told to stop; a second start takes up what was under way."""
     return start_service("worker", config)
