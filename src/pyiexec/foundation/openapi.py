@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, ParamSpec
 
 import msgspec
 from litestar import MediaType, Response, get
@@ -18,6 +18,7 @@ from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
 from pyiexec import __version__
 
+_Taken = ParamSpec("_Taken")
 #: Key of a handler's ``opt`` under which its description is kept.
 _KEY = "openapi"
 _PATH_PARAMETER = re.compile(r"\{([a-z_0-9]+)(?::[a-z]+)?\}")
@@ -25,12 +26,11 @@ _PATH_PARAMETER = re.compile(r"\{([a-z_0-9]+)(?::[a-z]+)?\}")
 _PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 
-class Refusal(msgspec.Struct):
-    """Answer to a request that is not served.
+class AnyRefusal(msgspec.Struct, kw_only=True):
+    """What every refusal tells, whatever form its text has.
 
     Attributes:
         ok: false.
-        error: what happened.
         code: the error's stable name.
         remedy: what to do about it.
         retry: whether the same request may succeed later.
@@ -38,11 +38,16 @@ class Refusal(msgspec.Struct):
     """
 
     ok: bool
-    error: str
     code: str
     remedy: str = ""
     retry: bool = False
     details: dict[str, Any] | list[Any] | None = None
+
+
+class Refusal(AnyRefusal, kw_only=True):
+    """Answer to a request that is not served; ``error`` says what happened."""
+
+    error: str
 
 
 class Parameter(msgspec.Struct, frozen=True):
@@ -96,44 +101,6 @@ _REFUSAL_TEXTS = {
 }
 
 
-def described(
-    *parameters: Parameter,
-    body: Any = None,
-    body_media_type: str = "application/json",
-    answer: Any = dict[str, Any],
-    status: int = 200,
-    media_type: str = "application/json",
-    others: Mapping[int, Answer] | None = None,
-    refusals: Sequence[int] = (400,),
-    tags: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Keyword arguments for a route decorator: ``@get("/x", **described(...))``.
-
-    Args:
-        parameters: of query, headers and path.
-        body: type or JSON schema of the request's body.
-        answer: type or JSON schema of a success; None for an empty body.
-        status: HTTP status of a success.
-        others: answers besides, by status.
-        refusals: statuses of the refusals, which have the form of `Refusal`.
-    """
-    return {
-        "opt": {
-            _KEY: description(
-                *parameters,
-                body=body,
-                body_media_type=body_media_type,
-                answer=answer,
-                status=status,
-                media_type=media_type,
-                others=others,
-                refusals=refusals,
-                tags=tags,
-            )
-        }
-    }
-
-
 def description(
     *parameters: Parameter,
     body: Any = None,
@@ -146,12 +113,33 @@ def description(
     tags: Sequence[str] = (),
     summary: str = "",
 ) -> Description:
-    """The same for an operation that is not a route of Litestar; see `described`."""
+    """What the document says of an operation.
+
+    Args:
+        parameters: of query, headers and path.
+        body: type or JSON schema of the request's body.
+        answer: type or JSON schema of a success; None for an empty body.
+        status: HTTP status of a success.
+        others: answers besides, by status.
+        refusals: statuses of the refusals, which have the form of `Refusal`.
+        summary: what it does; the first line of the handler's docstring when empty.
+    """
     answers = {status: Answer(answer, "success", media_type), **(others or {})}
     for code in refusals:
         answers.setdefault(code, Answer(Refusal, _REFUSAL_TEXTS[code]))
     taken = None if body is None else Answer(body, media_type=body_media_type)
     return Description(parameters, taken, answers, summary, tuple(tags))
+
+
+def _for_routes(describe: Callable[_Taken, Description]) -> Callable[_Taken, dict[str, Any]]:
+    def describe_route(*args: _Taken.args, **kwargs: _Taken.kwargs) -> dict[str, Any]:
+        return {"opt": {_KEY: describe(*args, **kwargs)}}
+
+    return describe_route
+
+
+#: Takes what `description` takes; keyword arguments for a route decorator: ``@get("/x", **described(...))``.
+described = _for_routes(description)
 
 
 def document(

@@ -19,7 +19,7 @@ from litestar.status_codes import HTTP_200_OK, HTTP_204_NO_CONTENT, HTTP_404_NOT
 from pyiexec import __version__
 from pyiexec.foundation.http import EXCEPTION_HANDLERS
 from pyiexec.foundation.logs import get_logger
-from pyiexec.foundation.openapi import Answer, Parameter, Refusal, described, documented
+from pyiexec.foundation.openapi import Answer, AnyRefusal, Parameter, Refusal, described, documented
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import Address, TaskId, bytes32, checksum, is_address
 from pyiexec.protocol.secrets import (
@@ -47,24 +47,10 @@ AnyRequest = Request[Any, Any, Any]
 log = get_logger(__name__)
 
 
-class Refused(msgspec.Struct):
-    """Answer to a request that is not served.
+class Refused(AnyRefusal, kw_only=True):
+    """Answer to a request that is not served; ``error`` says what happened, text by text."""
 
-    Attributes:
-        ok: false.
-        error: what happened.
-        code: the error's stable name.
-        remedy: what to do about it.
-        retry: whether the same request may succeed later.
-        details: what the error is about.
-    """
-
-    ok: bool
     error: list[str]
-    code: str
-    remedy: str = ""
-    retry: bool = False
-    details: dict[str, Any] | list[Any] | None = None
 
 
 class Listed(msgspec.Struct, rename="camel"):
