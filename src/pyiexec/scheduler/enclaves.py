@@ -9,9 +9,9 @@ Source: the SMS's ``POST /tee/challenges/{taskId}``; the pool's owner signs kecc
 from __future__ import annotations
 
 import aiohttp
-import msgspec
 
 from pyiexec.chain.signer import Signer
+from pyiexec.foundation.clients import Answer, read_json
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import NULL_ADDRESS, Address, TaskId, checksum, keccak256, to_bytes, to_hex
 
@@ -63,12 +63,10 @@ def read_answer(status: int, body: bytes) -> Address:
         IexecError: as of `EnclaveDesk.challenge`.
     """
     text = body.decode(errors="replace").strip()
-    try:
-        said = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        said = text
+    answer = Answer(status, read_json(body))
     if status == 200:
-        found = said.get("data") if isinstance(said, dict) else said
+        said = answer.content
+        found = said.get("data") if isinstance(said, dict) else said or text
         try:
             challenge = checksum(found if isinstance(found, str) else "")
         except IexecError:
@@ -78,8 +76,7 @@ def read_answer(status: int, body: bytes) -> Address:
                 "TEE_UNAVAILABLE", "the secret management service named no account for the task's enclaves"
             )
         return challenge
-    fields = said if isinstance(said, dict) else {}
-    reason = str(fields.get("error") or text or f"HTTP {status}")[:_SAID]
-    if fields.get("code") != "TEE_UNAVAILABLE" and status in _LATER:
+    reason = (answer.reason or text or f"HTTP {status}")[:_SAID]
+    if answer.code != "TEE_UNAVAILABLE" and status in _LATER:
         raise IexecError("SMS_UNREACHABLE", f"the secret management service cannot serve the task yet: {reason}")
     raise IexecError("TEE_UNAVAILABLE", f"no enclave runs this task: {reason}")

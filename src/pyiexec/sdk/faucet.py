@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import aiohttp
 import msgspec
 
-from pyiexec.foundation.http import http_session
-from pyiexec.protocol.errors import CATALOGUE, IexecError
+from pyiexec.foundation.clients import JsonClient
+from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import Address
 
 #: The faucet answers once its payment is mined.
@@ -30,37 +28,42 @@ class Gift(msgspec.Struct, frozen=True, rename="camel"):
     transactions: tuple[str, ...]
 
 
+class Faucet(JsonClient):
+    """The faucet at a URL; make it inside the event loop.
+
+    Args:
+        url: its origin.
+        session: shared with other clients; one is opened, and closed with this object, when None.
+    """
+
+    def __init__(self, url: str, session: aiohttp.ClientSession | None = None) -> None:
+        super().__init__(url, session, kind="a faucet", silent="FAUCET_UNREACHABLE", timeout=_TIMEOUT_SECONDS)
+
+    async def gift(self, account: Address) -> Gift:
+        """Have an account given coin and RLC; returns once it has them.
+
+        Raises:
+            IexecError: ``FAUCET_COOLDOWN``, ``FAUCET_NOT_NEEDED``, ``FAUCET_EMPTY``; ``FAUCET_UNREACHABLE``.
+        """
+        answer = await self._ask("POST", "/gifts", body=msgspec.json.encode({"address": account}))
+        if answer.status != 200:
+            raise self._refusal(answer, "FAUCET_UNREACHABLE")
+        try:
+            return msgspec.convert(answer.content, Gift)
+        except msgspec.ValidationError:
+            raise self._nonsense() from None
+
+
 async def ask_faucet(url: str | None, account: Address) -> Gift:
-    """Have an account given coin and RLC; returns once it has them.
+    """Have an account given coin and RLC by a network's faucet, as `Faucet.gift`.
 
     Args:
         url: of the network's faucet, None where it has none.
 
     Raises:
-        IexecError: ``FAUCET_MISSING``; ``FAUCET_COOLDOWN``, ``FAUCET_NOT_NEEDED``, ``FAUCET_EMPTY``;
-            ``FAUCET_UNREACHABLE``.
+        IexecError: ``FAUCET_MISSING``; as `Faucet.gift`.
     """
     if url is None:
         raise IexecError("FAUCET_MISSING", "this network has no faucet")
-    try:
-        async with (
-            http_session(timeout=_TIMEOUT_SECONDS) as session,
-            session.post(f"{url}/gifts", json={"address": account}) as response,
-        ):
-            body = await response.read()
-            if response.status == 200:
-                return msgspec.json.decode(body, type=Gift)
-    except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
-        raise IexecError("FAUCET_UNREACHABLE", f"the faucet at {url} did not answer: {error}") from None
-    raise _refusal(body, response.status)
-
-
-def _refusal(body: bytes, status: int) -> IexecError:
-    try:
-        answer: dict[str, Any] = msgspec.json.decode(body, type=dict[str, Any])
-    except msgspec.DecodeError:
-        answer = {}
-    code = answer.get("code")
-    if code in CATALOGUE:
-        return IexecError(str(code), str(answer.get("error")))
-    return IexecError("FAUCET_UNREACHABLE", f"the faucet answered with HTTP status {status}")
+    async with Faucet(url) as faucet:
+        return await faucet.gift(account)

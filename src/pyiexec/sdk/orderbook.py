@@ -6,20 +6,19 @@ Source: the iExec marketplace's paths and JSON. What it answers is a claim: sign
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any
 
 import aiohttp
 import msgspec
 
 from pyiexec.chain.signer import Signer
+from pyiexec.foundation.clients import JsonClient
 from pyiexec.protocol.eip712 import challenge_hash
-from pyiexec.protocol.errors import CATALOGUE, IexecError
+from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.orders import ORDER_KINDS, Order, decode_order, kind_of, order_to_json
 from pyiexec.protocol.primitives import Address, OrderHash, bytes32, checksum, to_bytes, to_hex
 
 PAGE_SIZE = 100
-_TIMEOUT_SECONDS = 30.0
 
 
 class PublishedOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +38,7 @@ class PublishedOrder(msgspec.Struct, frozen=True, kw_only=True):
     published: str
 
 
-class OrderBook:
+class OrderBook(JsonClient):
     """The order book at a URL; make it inside the event loop.
 
     Args:
@@ -49,24 +48,8 @@ class OrderBook:
     """
 
     def __init__(self, url: str, chain_id: int, session: aiohttp.ClientSession | None = None) -> None:
-        self.url = url.rstrip("/")
+        super().__init__(url, session, kind="an order book", silent="MARKET_UNREACHABLE")
         self.chain_id = chain_id
-        self._session = session
-        self._owned = session is None
-
-    async def __aenter__(self) -> OrderBook:
-        return self
-
-    async def __aexit__(
-        self, _t: type[BaseException] | None, _e: BaseException | None, _b: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close the session if it is this object's own."""
-        if self._owned and self._session is not None:
-            await self._session.close()
-            self._session = None
 
     async def orders(self, kind: str, *, limit: int = 1000, **filters: Any) -> list[PublishedOrder]:
         """Open orders, best first.
@@ -159,45 +142,21 @@ class OrderBook:
         self, method: str, path: str, query: Mapping[str, Any], *, body: Any = None, token: str | None = None
     ) -> dict[str, Any]:
         parameters = {name: _parameter(value) for name, value in query.items() if value is not None}
-        headers = {"Accept": "application/json"}
-        if token is not None:
-            headers["Authorization"] = token
-        content = None
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-            content = msgspec.json.encode(body)
-        if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS))
-        try:
-            async with self._session.request(
-                method,
-                self.url + path,
-                params={"chainId": str(self.chain_id), **parameters},
-                data=content,
-                headers=headers,
-            ) as response:
-                answer: Any = msgspec.json.decode(await response.read())
-                status = response.status
-        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
-            reason = error or type(error).__name__
-            raise IexecError("MARKET_UNREACHABLE", f"no answer from {self.url}: {reason}") from None
-        except msgspec.DecodeError:
-            raise IexecError("MARKET_UNREACHABLE", f"{self.url} does not answer as an order book") from None
-        if not isinstance(answer, dict):
-            raise IexecError("MARKET_UNREACHABLE", f"{self.url} does not answer as an order book")
-        if status >= 400 or answer.get("ok") is not True:
-            raise _refusal(status, answer, self.url)
-        return answer
-
-
-def _refusal(status: int, answer: Mapping[str, Any], url: str) -> IexecError:
-    message = str(answer.get("error") or f"{url} answered {status}")
-    code = answer.get("code")
-    if code in CATALOGUE:
-        return IexecError(str(code), message)
-    if status >= 500:
-        return IexecError("MARKET_UNREACHABLE", message)
-    return IexecError("ORDER_UNKNOWN" if status == 404 else "MARKET_REFUSED", message)
+        answer = await self._ask(
+            method,
+            path,
+            {"chainId": str(self.chain_id), **parameters},
+            body=b"" if body is None else msgspec.json.encode(body),
+            authorization=token,
+        )
+        status, content = answer
+        if not isinstance(content, dict):
+            raise self._nonsense()
+        if status >= 500:
+            raise self._refusal(answer, "MARKET_UNREACHABLE")
+        if status >= 400 or content.get("ok") is not True:
+            raise self._refusal(answer, "ORDER_UNKNOWN" if status == 404 else "MARKET_REFUSED")
+        return content
 
 
 def _path(kind: str) -> str:

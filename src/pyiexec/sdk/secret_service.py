@@ -6,17 +6,15 @@ Values go to the service as they are: give it an ``https`` URL wherever the netw
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Any
 from urllib.parse import quote
 
 import aiohttp
 import msgspec
 
 from pyiexec.chain.signer import Signer
+from pyiexec.foundation.clients import Answer, JsonClient
 from pyiexec.foundation.clock import Clock
 from pyiexec.protocol.eip712 import Domain
-from pyiexec.protocol.errors import CATALOGUE, IexecError
 from pyiexec.protocol.primitives import bytes32
 from pyiexec.protocol.secrets import (
     Action,
@@ -30,7 +28,6 @@ from pyiexec.protocol.secrets import (
 
 #: For how long an authorisation that was just signed is good.
 LIFE_SECONDS = 120
-_TIMEOUT_SECONDS = 30.0
 #: What bare statuses mean, by method; services that are not ours say no more.
 _MEANINGS = {
     ("POST", 400): "BAD_SECRET",
@@ -54,7 +51,7 @@ class KnownSecret(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: int
 
 
-class SecretService:
+class SecretService(JsonClient):
     """The service at a URL; make it inside the event loop.
 
     Args:
@@ -73,26 +70,10 @@ class SecretService:
         entropy: Callable[[int], bytes],
         session: aiohttp.ClientSession | None = None,
     ) -> None:
-        self.url = url.rstrip("/")
+        super().__init__(url, session, kind="a secret management service", silent="SMS_UNREACHABLE")
         self._domain = domain
         self._clock = clock
         self._entropy = entropy
-        self._session = session
-        self._owned = session is None
-
-    async def __aenter__(self) -> SecretService:
-        return self
-
-    async def __aexit__(
-        self, _t: type[BaseException] | None, _e: BaseException | None, _b: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close the session if it is this object's own."""
-        if self._owned and self._session is not None:
-            await self._session.close()
-            self._session = None
 
     async def has(self, secret: Secret) -> bool:
         """Whether a secret is set; anybody may ask.
@@ -100,10 +81,10 @@ class SecretService:
         Raises:
             IexecError: ``SMS_UNREACHABLE``.
         """
-        status, _ = await self._request("HEAD", *_place(secret))
-        if status not in (204, 200, 404):
-            raise IexecError("SMS_UNREACHABLE", f"{self.url} answered {status}")
-        return status != 404
+        answer = await self._request("HEAD", *_place(secret))
+        if answer.status not in (204, 200, 404):
+            raise self._refusal(answer, "SMS_UNREACHABLE")
+        return answer.status != 404
 
     async def push(self, secret: Secret, value: str, signer: Signer, *, legacy: bool = False) -> None:
         """Set a secret.
@@ -147,9 +128,9 @@ class SecretService:
             action=Action.LIST, subject=signer.address, service=self.url, nonce=nonce, deadline=deadline
         )
         header = bound_header(nonce, deadline, signer.sign_digest(allowed.digest(self._domain)))
-        status, answer = await self._request("GET", "/secrets", {"ownerAddress": signer.address}, header=header)
-        if status != 200:
-            raise self._refusal("GET", status, answer)
+        answer = await self._request("GET", "/secrets", {"ownerAddress": signer.address}, header=header)
+        if answer.status != 200:
+            raise self._refusal(answer, "SMS_UNREACHABLE")
         try:
             return [
                 KnownSecret(
@@ -157,10 +138,10 @@ class SecretService:
                     created_at=entry["createdAt"],
                     updated_at=entry["updatedAt"],
                 )
-                for entry in answer["secrets"]
+                for entry in answer.content["secrets"]
             ]
         except (KeyError, TypeError, ValueError):
-            raise self._not_one() from None
+            raise self._nonsense() from None
 
     async def _change(self, action: Action, secret: Secret, value: str, signer: Signer, *, legacy: bool) -> None:
         body = b"" if action is Action.DELETE else value.encode()
@@ -174,53 +155,23 @@ class SecretService:
             allowed = BoundAuthorization.over(action, secret, value, service=self.url, nonce=nonce, deadline=deadline)
             header = bound_header(nonce, deadline, signer.sign_digest(allowed.digest(self._domain)))
         method = {Action.CREATE: "POST", Action.REPLACE: "PUT", Action.DELETE: "DELETE"}[action]
-        status, answer = await self._request(method, *_place(secret), body=body, header=header)
-        if status not in (200, 204):
-            raise self._refusal(method, status, answer)
+        answer = await self._request(method, *_place(secret), body=body, header=header)
+        if answer.status not in (200, 204):
+            raise self._refusal(answer, _MEANINGS.get((method, answer.status), "SMS_UNREACHABLE"))
 
     async def _request(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        *,
-        body: bytes = b"",
-        header: str | None = None,
-    ) -> tuple[int, Any]:
-        """Status, and what the body decodes to; None where it holds no JSON."""
-        headers = {"Accept": "application/json"}
-        if header is not None:
-            headers["Authorization"] = header
-        if body:
-            headers["Content-Type"] = "text/plain;charset=UTF-8"
-        if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS))
-        try:
-            # Not followed: where a redirection leads is not where the value was meant to go.
-            async with self._session.request(
-                method, self.url + path, params=query, data=body or None, headers=headers, allow_redirects=False
-            ) as response:
-                answer = await response.read()
-                status = response.status
-        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
-            raise IexecError("SMS_UNREACHABLE", f"no answer from {self.url}: {type(error).__name__}") from None
-        try:
-            return status, msgspec.json.decode(answer)
-        except msgspec.DecodeError:
-            return status, None
-
-    def _refusal(self, method: str, status: int, answer: Any) -> IexecError:
-        if not isinstance(answer, dict):
-            answer = {}
-        told = answer.get("error")
-        what = "; ".join(map(str, told)) if isinstance(told, list) else str(told or f"{self.url} answered {status}")
-        code = answer.get("code")
-        if code in CATALOGUE:
-            return IexecError(str(code), what)
-        return IexecError(_MEANINGS.get((method, status), "SMS_UNREACHABLE"), what)
-
-    def _not_one(self) -> IexecError:
-        return IexecError("SMS_UNREACHABLE", f"{self.url} does not answer as a secret management service")
+        self, method: str, path: str, query: Mapping[str, str], *, body: bytes = b"", header: str | None = None
+    ) -> Answer:
+        # Not redirected: where that leads is not where the value was meant to go.
+        return await self._ask(
+            method,
+            path,
+            query,
+            body=body,
+            media_type="text/plain;charset=UTF-8",
+            authorization=header,
+            redirects=False,
+        )
 
 
 def _place(secret: Secret) -> tuple[str, dict[str, str]]:

@@ -9,8 +9,9 @@ from typing import Any, Literal
 import aiohttp
 import msgspec
 
+from pyiexec.foundation.clients import Answer, read_json
 from pyiexec.protocol.eip712 import challenge_hash
-from pyiexec.protocol.errors import CATALOGUE, IexecError
+from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import Address, TaskId, to_bytes, to_hex
 from pyiexec.protocol.printed import Excerpt, StreamTail
 from pyiexec.sdk.connection import Connection
@@ -197,13 +198,10 @@ def _silence(error: BaseException) -> IexecError:
 
 def _refusal(status: int, body: bytes) -> IexecError:
     """What the scheduler says, as an error of ours."""
-    try:
-        said = msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        said = {}
-    code, what = str(said.get("code")), str(said.get("error") or f"it answers with {status}")
-    if code in CATALOGUE:
-        return IexecError(code, what)
+    answer = Answer(status, read_json(body))
+    what = answer.reason or f"it answers with {status}"
+    if answer.code is not None:
+        return IexecError(answer.code, what)
     return IexecError("SCHEDULER_UNREACHABLE", f"the pool's scheduler refuses: {what}", retry=False)
 
 

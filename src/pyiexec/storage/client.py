@@ -12,13 +12,13 @@ import os
 import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol
 
 import aiohttp
 import anyio.to_thread
 import msgspec
 
+from pyiexec.foundation.clients import HttpClient
 from pyiexec.protocol.errors import IexecError
 from pyiexec.storage.cid import Cid, parse_cid
 from pyiexec.storage.node import too_large
@@ -34,7 +34,7 @@ class _Sink(Protocol):
     def write(self, data: bytes, /) -> object: ...
 
 
-class ContentClient:
+class ContentClient(HttpClient):
     """A gateway and node behind one URL; make it inside the event loop.
 
     Args:
@@ -58,25 +58,10 @@ class ContentClient:
     ) -> None:
         self.gateway_url = gateway_url.rstrip("/")
         self.node_url = (node_url or gateway_url).rstrip("/")
-        self._session = session
-        self._owned = session is None
+        super().__init__(session)
         self._attempts = attempts
         self._pause = pause
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=timeout, sock_read=timeout)
-
-    async def __aenter__(self) -> ContentClient:
-        return self
-
-    async def __aexit__(
-        self, _t: type[BaseException] | None, _e: BaseException | None, _b: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close the session if it is this object's own."""
-        if self._owned and self._session is not None:
-            await self._session.close()
-            self._session = None
 
     async def fetch(self, cid: Cid | str, max_bytes: int) -> bytes:
         """A file, verified against its name.
@@ -195,11 +180,9 @@ class ContentClient:
                 incoming.take(piece)
         incoming.whole = True
 
-    def _http(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            # Encodings are declined: the length announced must be that of the content.
-            self._session = aiohttp.ClientSession(headers={"Accept-Encoding": "identity"})
-        return self._session
+    def _open(self) -> aiohttp.ClientSession:
+        # Encodings are declined: the length announced must be that of the content.
+        return aiohttp.ClientSession(headers={"Accept-Encoding": "identity"})
 
     async def _accept(self, response: aiohttp.ClientResponse, what: str) -> None:
         if response.ok:

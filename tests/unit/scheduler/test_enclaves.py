@@ -68,6 +68,11 @@ class TestAnswers:
         assert refusal.value.code == code
         assert len(refusal.value.what) < 400
 
+    def test_reasons_told_as_a_list_are_told_as_text(self) -> None:
+        with pytest.raises(IexecError) as refusal:
+            read_answer(404, b'{"error":["the task is not active","come back"]}')
+        assert refusal.value.what.endswith(": the task is not active; come back")
+
 
 class TestTheTask:
     def test_nobody_is_given_it_before_the_sms_has_answered(self) -> None:
