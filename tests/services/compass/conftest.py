@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-import anyio
 import pytest
 from tests.databases import database_url, postgresql, postgresql_url  # noqa: F401 - fixtures
-from tests.services.sms.conftest import SetClock
+from tests.services.serving import SetClock, served
 from tests.services.sms.marketplace import Marketplace, marketplace  # noqa: F401 - fixture
 
 from pyiexec.compass.service import serve
@@ -49,29 +48,16 @@ async def running(
     chain: Marketplace, database: str, known: dict[str, str] | None = None, *, clock: Any = None, **options: Any
 ) -> AsyncIterator[Running]:
     """A compass over a database, stopped in the end."""
-    stop, started = anyio.Event(), anyio.Event()
-    urls: list[str] = []
-
-    def ready(url: str) -> None:
-        urls.append(url)
-        started.set()
-
-    served = CompassChain(
+    entry = CompassChain(
         chain_id=chain.manifest.chain_id,
         hub=chain.manifest.hub,
         workerpools=known or {},
         **{"rpc_url": chain.url} | options,
     )
-    settings = CompassSettings(database_url=database, chains=(served,))
+    settings = CompassSettings(database_url=database, chains=(entry,))
     clock = clock or SetClock()
-    async with AsyncExitStack() as stack:
-        group = await stack.enter_async_context(anyio.create_task_group())
-        stack.callback(stop.set)
-        group.start_soon(lambda: serve(settings, ready=ready, stop=stop, clock=clock))
-        with anyio.fail_after(30):
-            await started.wait()
-        session = await stack.enter_async_context(http_session())
-        yield Running(urls[0], Compass(urls[0], chain.domain, clock, session), session, chain, clock)
+    async with served(serve, settings, clock=clock) as url, http_session() as session:
+        yield Running(url, Compass(url, chain.domain, clock, session), session, chain, clock)
 
 
 @pytest.fixture

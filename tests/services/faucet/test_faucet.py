@@ -6,14 +6,14 @@ import asyncio
 import io
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import anyio
 import pytest
 import sqlalchemy as sa
-from tests.services.sms.conftest import SetClock
+from tests.services.serving import SetClock, served
 
 from pyiexec.chain import escrow
 from pyiexec.chain.anvil import MNEMONIC, Anvil, AnvilOptions
@@ -91,20 +91,9 @@ def settings_for(chain: Chain, database: str, folder: Path, **more: Any) -> Fauc
 
 @asynccontextmanager
 async def running(chain: Chain, settings: FaucetSettings) -> AsyncIterator[Faucet]:
-    stop, started, urls = anyio.Event(), anyio.Event(), []
-
-    def ready(url: str) -> None:
-        urls.append(url)
-        started.set()
-
     clock = SetClock()
-    async with AsyncExitStack() as stack:
-        group = await stack.enter_async_context(anyio.create_task_group())
-        stack.callback(stop.set)
-        group.start_soon(lambda: serve(settings, ready=ready, stop=stop, clock=clock))
-        with anyio.fail_after(30):
-            await started.wait()
-        yield Faucet(urls[0], chain, clock)
+    async with served(serve, settings, clock=clock) as url:
+        yield Faucet(url, chain, clock)
 
 
 @pytest.fixture

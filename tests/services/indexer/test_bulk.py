@@ -12,6 +12,7 @@ import anyio
 import msgspec
 import pytest
 from aiohttp import web
+from tests.services.serving import served
 
 from pyiexec.indexer import queries
 from pyiexec.indexer.bulk import BulkFetcher, wanted
@@ -33,21 +34,9 @@ BULK_TABLES = ("bulks", "bulk_slices", "bulk_slices_datasets", "bulk_slices_data
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[ContentClient]:
     """A content store that is running."""
-    stop, urls = anyio.Event(), []
-    started = anyio.Event()
-
-    def ready(url: str) -> None:
-        urls.append(url)
-        started.set()
-
     settings = ResultsSettings(directory=str(tmp_path / "content"))
-    async with anyio.create_task_group() as group:
-        group.start_soon(lambda: serve(settings, ready=ready, stop=stop))
-        with anyio.fail_after(30):
-            await started.wait()
-        async with ContentClient(urls[0]) as client:
-            yield client
-        stop.set()
+    async with served(serve, settings) as url, ContentClient(url) as client:
+        yield client
 
 
 def order(dataset: str, **changes: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ import aiohttp
 import anyio
 import msgspec
 import pytest
+from tests.services.serving import SetClock, served
 
 from pyiexec.chain import calls, registries, token
 from pyiexec.chain.anvil import MNEMONIC, Anvil, AnvilOptions
@@ -142,24 +143,6 @@ async def chain(deployed: Chain) -> AsyncIterator[Chain]:
         await rpc.call("evm_revert", snapshot)
 
 
-class TestClock:
-    """Time that tests move."""
-
-    __test__ = False
-
-    def __init__(self) -> None:
-        self.offset = 0.0
-
-    def now(self) -> float:
-        return 1_800_000_000.0 + self.offset
-
-    def monotonic(self) -> float:
-        return anyio.current_time()
-
-    async def sleep(self, seconds: float) -> None:
-        await anyio.sleep(seconds)
-
-
 @dataclass
 class Market:
     """A running order book and its client."""
@@ -168,7 +151,7 @@ class Market:
     book: OrderBook
     session: aiohttp.ClientSession
     chain: Chain
-    clock: TestClock
+    clock: SetClock
 
     async def get(self, path: str, **query: str) -> tuple[int, Any]:
         return await self.request("GET", path, **query)
@@ -200,28 +183,15 @@ class Market:
 @asynccontextmanager
 async def running(chain: Chain, database_url: str, **options: Any) -> AsyncIterator[Market]:
     """An order book over a database, stopped in the end."""
-    stop, started = anyio.Event(), anyio.Event()
-    urls: list[str] = []
-
-    def ready(url: str) -> None:
-        urls.append(url)
-        started.set()
-
     settings = MarketSettings(
         database_url=database_url,
         chain_id=chain.manifest.chain_id,
         hub=chain.manifest.hub,
         **{"rpc_url": chain.url, "start_block": chain.manifest.deployed_at, "rate_limit": 0} | options,
     )
-    clock = TestClock()
-    async with AsyncExitStack() as stack:
-        group = await stack.enter_async_context(anyio.create_task_group())
-        stack.callback(stop.set)
-        group.start_soon(lambda: serve(settings, ready=ready, stop=stop, clock=clock))
-        with anyio.fail_after(30):
-            await started.wait()
-        session = await stack.enter_async_context(http_session())
-        yield Market(urls[0], OrderBook(urls[0], chain.manifest.chain_id, session), session, chain, clock)
+    clock = SetClock()
+    async with served(serve, settings, clock=clock) as url, http_session() as session:
+        yield Market(url, OrderBook(url, chain.manifest.chain_id, session), session, chain, clock)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import anyio
 import pytest
+from tests.services.serving import served
 
 from pyiexec.chain.anvil import Anvil, AnvilOptions
 from pyiexec.chain.rpc import JsonRpc
@@ -49,22 +50,9 @@ class MovableClock:
 @asynccontextmanager
 async def running(directory: Path, clock: MovableClock | None = None, **settings: Any) -> AsyncIterator[str]:
     """The URL of a content store, stopped in the end."""
-    stop, started = anyio.Event(), anyio.Event()
-    urls: list[str] = []
-
-    def ready(url: str) -> None:
-        urls.append(url)
-        started.set()
-
     values = ResultsSettings(directory=str(directory), **settings)
-    async with anyio.create_task_group() as group:
-        group.start_soon(lambda: serve(values, ready=ready, stop=stop, clock=clock))
-        with anyio.fail_after(20):
-            await started.wait()
-        try:
-            yield urls[0]
-        finally:
-            stop.set()
+    async with served(serve, values, clock=clock) as url:
+        yield url
 
 
 @pytest.fixture

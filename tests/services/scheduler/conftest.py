@@ -15,6 +15,7 @@ import anyio.abc
 import msgspec
 import pytest
 from tests.services.scheduler.scripted import ScriptedWorker
+from tests.services.serving import served
 
 from pyiexec.chain import calls, registries, token
 from pyiexec.chain.anvil import Anvil, AnvilOptions
@@ -96,21 +97,8 @@ class Net:
     @asynccontextmanager
     async def scheduler(self, **changes: Any) -> AsyncIterator[str]:
         """A running scheduler's URL; it is stopped at the end of the block."""
-        started, stop, urls = anyio.Event(), anyio.Event(), list[str]()
-
-        def ready(url: str) -> None:
-            urls.append(url)
-            started.set()
-
-        async with anyio.create_task_group() as group:
-            settings = self.settings(**changes)
-            group.start_soon(lambda: serve(settings, ready=ready, stop=stop))
-            with anyio.fail_after(20):
-                await started.wait()
-            try:
-                yield urls[0]
-            finally:
-                stop.set()
+        async with served(serve, self.settings(**changes)) as url:
+            yield url
 
     async def open_market(self) -> None:
         provider = roles.account(roles.APP_PROVIDER)
@@ -215,22 +203,15 @@ async def until_shown(url: str, path: str, condition: Any, seconds: float = 20) 
 
 @pytest.fixture
 async def net(tmp_path: Path, database_url: str) -> AsyncIterator[Net]:
-    started, urls = anyio.Event(), list[str]()
-    stop = anyio.Event()
-
-    def ready(url: str) -> None:
-        urls.append(url)
-        started.set()
-
-    async with Anvil(AnvilOptions()) as anvil, JsonRpc(anvil.url) as rpc, anyio.create_task_group() as group:
-        store = ResultsSettings(directory=str(tmp_path / "content"))
-        group.start_soon(lambda: serve_results(store, ready=ready, stop=stop))
+    store = ResultsSettings(directory=str(tmp_path / "content"))
+    async with (
+        Anvil(AnvilOptions()) as anvil,
+        JsonRpc(anvil.url) as rpc,
+        served(serve_results, store) as store_url,
+        ContentClient(store_url) as content,
+    ):
         signers = [roles.worker_account(number) for number in range(1, WORKERS + 1)]
         provisioned = await provision(rpc, signers, category_seconds=2)
-        with anyio.fail_after(20):
-            await started.wait()
-        async with ContentClient(urls[0]) as content:
-            network = Net(rpc, anvil.url, provisioned, content, tmp_path, database_url)
-            await network.open_market()
-            yield network
-        stop.set()
+        network = Net(rpc, anvil.url, provisioned, content, tmp_path, database_url)
+        await network.open_market()
+        yield network

@@ -11,6 +11,7 @@ from aiohttp import web
 from tests.services.scheduler.asking import ask
 from tests.services.scheduler.conftest import SHORT, Net, until_shown
 from tests.services.scheduler.scripted import S
+from tests.services.serving import served
 
 from pyiexec.chain.signer import recover
 from pyiexec.devnet import roles
@@ -65,12 +66,6 @@ async def sms(*answers: tuple[int, str]) -> AsyncIterator[Sms]:
 @asynccontextmanager
 async def real_sms(net: Net) -> AsyncIterator[str]:
     """The secret management service itself, which has no enclaves."""
-    started, stop, urls = anyio.Event(), anyio.Event(), list[str]()
-
-    def ready(url: str) -> None:
-        urls.append(url)
-        started.set()
-
     settings = SmsSettings(
         database_url=f"sqlite:///{net.path / 'sms.db'}",
         key_file=str(net.path / "ring"),
@@ -78,14 +73,8 @@ async def real_sms(net: Net) -> AsyncIterator[str]:
         chain_id=net.manifest.chain_id,
         hub=net.hub.address,
     )
-    async with anyio.create_task_group() as group:
-        group.start_soon(lambda: serve_sms(settings, ready=ready, stop=stop))
-        with anyio.fail_after(20):
-            await started.wait()
-        try:
-            yield urls[0]
-        finally:
-            stop.set()
+    async with served(serve_sms, settings) as url:
+        yield url
 
 
 REFUSAL = '{"ok":false,"error":"no enclaves run here","code":"TEE_UNAVAILABLE"}'

@@ -5,16 +5,16 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import anyio
 import msgspec
 import pytest
 from tests.databases import database_url, postgresql, postgresql_url  # noqa: F401 - fixtures
+from tests.services.serving import SetClock, served
 from tests.services.sms.marketplace import Marketplace, marketplace  # noqa: F401 - fixture
 
 from pyiexec.chain.signer import Signer
@@ -29,22 +29,6 @@ from pyiexec.sms.settings import SmsSettings
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-class SetClock:
-    """Time that tests move."""
-
-    def __init__(self) -> None:
-        self.offset = 0.0
-
-    def now(self) -> float:
-        return 1_800_000_000.0 + self.offset
-
-    def monotonic(self) -> float:
-        return anyio.current_time()
-
-    async def sleep(self, seconds: float) -> None:
-        await anyio.sleep(seconds)
 
 
 @dataclass
@@ -104,13 +88,6 @@ async def running(
     chain: Marketplace, database: str, key_file: Path, *, clock: Any = None, **options: Any
 ) -> AsyncIterator[Sms]:
     """A service over a database and a key ring, stopped in the end."""
-    stop, started = anyio.Event(), anyio.Event()
-    urls: list[str] = []
-
-    def ready(url: str) -> None:
-        urls.append(url)
-        started.set()
-
     settings = SmsSettings(
         database_url=database,
         key_file=str(key_file),
@@ -119,15 +96,9 @@ async def running(
         **{"rpc_url": chain.url, "rate_limit": 0} | options,
     )
     clock = clock or SetClock()
-    async with AsyncExitStack() as stack:
-        group = await stack.enter_async_context(anyio.create_task_group())
-        stack.callback(stop.set)
-        group.start_soon(lambda: serve(settings, ready=ready, stop=stop, clock=clock))
-        with anyio.fail_after(30):
-            await started.wait()
-        session = await stack.enter_async_context(http_session())
-        service = SecretService(urls[0], chain.domain, clock, os.urandom, session)
-        yield Sms(urls[0], settings, service, session, chain, clock)
+    async with served(serve, settings, clock=clock) as url, http_session() as session:
+        service = SecretService(url, chain.domain, clock, os.urandom, session)
+        yield Sms(url, settings, service, session, chain, clock)
 
 
 @pytest.fixture

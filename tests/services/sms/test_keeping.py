@@ -14,7 +14,8 @@ import pytest
 import sqlalchemy as sa
 import structlog
 from tests.databases import PostgresqlServer
-from tests.services.sms.conftest import SetClock, legacy, running
+from tests.services.serving import SetClock
+from tests.services.sms.conftest import legacy, running
 from tests.services.sms.marketplace import DATASET_OWNER, REQUESTER, STRANGER, Marketplace
 from tests.services.sms.test_endpoints import owned, place
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-import anyio
 from msgspec.structs import replace
+from tests.services.serving import served
 
 from pyiexec.chain import calls, registries, token
 from pyiexec.chain.anvil import MNEMONIC, Anvil, AnvilOptions
@@ -180,21 +180,10 @@ async def running_network(folder: Path) -> AsyncIterator[Network]:
         anvil = await stack.enter_async_context(Anvil(AnvilOptions(block_time=1.0)))
         rpc = await stack.enter_async_context(JsonRpc(anvil.url))
         manifest = await deploy(rpc, derive(MNEMONIC, 0), categories=(*DEFAULT_CATEGORIES, short_category(1)))
-        urls: list[str] = []
-        started, stop = anyio.Event(), anyio.Event()
-
-        def ready(url: str) -> None:
-            urls.append(url)
-            started.set()
-
-        group = await stack.enter_async_context(anyio.create_task_group())
-        stack.callback(stop.set)
         settings = ResultsSettings(directory=str(folder / "content"))
-        group.start_soon(lambda: serve_results(settings, ready=ready, stop=stop))
-        with anyio.fail_after(20):
-            await started.wait()
-        content = await stack.enter_async_context(ContentClient(urls[0]))
-        network = Network(rpc, anvil, manifest, urls[0], content)
+        url = await stack.enter_async_context(served(serve_results, settings))
+        content = await stack.enter_async_context(ContentClient(url))
+        network = Network(rpc, anvil, manifest, url, content)
         network.store = folder / "content"
         await network.open()
         yield network
