@@ -113,6 +113,7 @@ def settings_table(kind: Kind) -> dict[str, str]:
         Kind.SMS: "| secret management service |",
         Kind.COMPASS: "| compass | default |",
         Kind.FAUCET: "| faucet | default |",
+        Kind.INDEXER: "| index | default |",
     }[kind]
     lines = iter(everything().partition(f"\n{heading}")[2].splitlines())
     next(line for line in lines if line.startswith("|---"))

@@ -201,7 +201,9 @@ class LogFollower:
                 raise IexecError("CHAIN_UNREACHABLE", f"block {last} is gone")
             header = Head.from_json(block)
             try:
-                answers = await self._rpc.batch([("eth_getLogs", [each.of_range(first, last)]) for each in self._filters])
+                answers = await self._rpc.batch(
+                    [("eth_getLogs", [each.of_range(first, last)]) for each in self._filters]
+                )
             except RpcError as error:
                 if first == last:
                     raise
@@ -250,7 +252,9 @@ class LogFollower:
 
 def _merged(answers: Iterable[Iterable[Log]]) -> tuple[Log, ...]:
     """All logs of several answers, each once, oldest first."""
-    places = {(int(entry["blockNumber"], 16), int(entry["logIndex"], 16)): entry for found in answers for entry in found}
+    places = {
+        (int(entry["blockNumber"], 16), int(entry["logIndex"], 16)): entry for found in answers for entry in found
+    }
     return tuple(places[place] for place in sorted(places))
 
 
