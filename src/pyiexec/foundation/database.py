@@ -20,6 +20,7 @@ import anyio
 import sqlalchemy as sa
 
 from pyiexec.foundation.logs import get_logger
+from pyiexec.foundation.statements import Statement
 from pyiexec.protocol.errors import IexecError
 
 T = TypeVar("T")
@@ -36,6 +37,9 @@ ANNOUNCED = "announced"
 _TRY_AGAIN = 1.0
 #: Alembic keeps the migration under way in module globals: one at a time in a process.
 ALEMBIC = threading.Lock()
+_SAVE, _ROLL_BACK, _RELEASE = (
+    Statement(sa.text(f"{what} SAVEPOINT together".removeprefix(" "))) for what in ("", "ROLLBACK TO", "RELEASE")
+)
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,47}")
 _numbers = itertools.count(1)
@@ -123,13 +127,18 @@ def run_together(connection: sa.Connection, functions: Sequence[Callable[[sa.Con
         return [Outcome(functions[0](connection))]
     outcomes: list[Outcome] = []
     for function in functions:
+        # Always the same: SQLAlchemy would make up a name for each, and compile it.
+        _SAVE.run(connection)
+        announced = len(connection.info.get(ANNOUNCED, ()))
         try:
-            with connection.begin_nested():
-                outcomes.append(Outcome(function(connection)))
+            outcomes.append(Outcome(function(connection)))
         except Exception as error:
             if connection.invalidated:
                 raise
+            _ROLL_BACK.run(connection)
+            del connection.info.get(ANNOUNCED, [])[announced:]
             outcomes.append(Outcome(failure=error))
+        _RELEASE.run(connection)
     return outcomes
 
 

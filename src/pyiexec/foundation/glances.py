@@ -16,6 +16,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from pyiexec.foundation.database import Database
 from pyiexec.foundation.logs import get_logger
+from pyiexec.foundation.statements import Statement
 
 T = TypeVar("T")
 
@@ -78,6 +79,15 @@ class Glances:
                 # Too long, or the database is busy with itself.
                 log.debug("a glance became a read", reason=str(error))
         return await self._database.read(lambda connection: function(runner(connection)))
+
+    async def ask(self, statement: Statement, **named: Any) -> Sequence[Any]:
+        """The rows a statement answers with.
+
+        Raises:
+            IexecError: ``DATABASE_UNAVAILABLE``.
+        """
+        words = statement.words(self.dialect)
+        return await self.read(lambda run: run(words.text, words.values(named)))
 
     def _at_once(self, connection: sqlite3.Connection, function: Callable[[Run], T]) -> T:
         def run(statement: str, values: Sequence[Any]) -> Sequence[Any]:

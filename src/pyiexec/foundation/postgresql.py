@@ -114,8 +114,6 @@ class PostgresqlDatabase(Database):
             pool_size=size,
             max_overflow=0,
             hide_parameters=True,
-            # Every savepoint of a group has statements of its own, prepared once.
-            connect_args={"prepared_statement_cache_size": 4 * GROUP_LIMIT},
         )
 
     async def _connect(self) -> None:

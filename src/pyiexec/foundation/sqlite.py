@@ -49,6 +49,8 @@ _UNAVAILABLE = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_READONLY,
 }
+#: Of SQLAlchemy, and of the driver where a `Statement` goes straight to it.
+_DATABASE_ERRORS = (sa.exc.DatabaseError, sqlite3.DatabaseError)
 
 
 class _Job(NamedTuple):
@@ -99,7 +101,7 @@ class SqliteDatabase(Database):
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self._readers, run)
-        except sa.exc.DatabaseError as error:
+        except _DATABASE_ERRORS as error:
             raise self._told(error) from error
 
     async def _close(self) -> None:
@@ -141,15 +143,16 @@ class SqliteDatabase(Database):
         except Exception as error:
             outcomes = [Outcome(failure=error)] * len(group)
         for job, (result, failure) in zip(group, outcomes, strict=True):
-            told = self._told(failure) if isinstance(failure, sa.exc.DatabaseError) else failure
+            told = self._told(failure) if isinstance(failure, _DATABASE_ERRORS) else failure
             job.loop.call_soon_threadsafe(_settle, job.future, result, told)
 
-    def _told(self, error: sa.exc.DatabaseError) -> Exception:
+    def _told(self, error: sa.exc.DatabaseError | sqlite3.DatabaseError) -> Exception:
         """The error as callers see it."""
-        code = getattr(error.orig, "sqlite_errorcode", None)
+        orig = error.orig if isinstance(error, sa.exc.DatabaseError) else error
+        code = getattr(orig, "sqlite_errorcode", None)
         if code is None or code & 0xFF not in _UNAVAILABLE:
             return error
-        told = IexecError("DATABASE_UNAVAILABLE", f"{self._path}: {error.orig}")
+        told = IexecError("DATABASE_UNAVAILABLE", f"{self._path}: {orig}")
         told.__cause__ = error
         return told
 

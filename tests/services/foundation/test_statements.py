@@ -1,0 +1,75 @@
+"""A statement that goes straight to the driver does what SQLAlchemy would have it do, in the same transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import sqlalchemy as sa
+
+from pyiexec.foundation.database import Database
+from pyiexec.foundation.glances import Glances
+from pyiexec.foundation.statements import Statement
+from pyiexec.protocol.errors import IexecError
+
+pytestmark = pytest.mark.anyio
+THINGS = sa.Table(
+    "things", sa.MetaData(), sa.Column("name", sa.String(20), primary_key=True), sa.Column("size", sa.BigInteger)
+)
+ADD = Statement(sa.insert(THINGS))
+SIZE = Statement(sa.select(THINGS.c.size).where(THINGS.c.name == sa.bindparam("wanted")))
+#: Has a value of its own besides the one it is given.
+GROW = Statement(
+    sa.update(THINGS)
+    .where(THINGS.c.name == sa.bindparam("wanted"))
+    .values(size=THINGS.c.size + 5)
+    .returning(THINGS.c.size)
+)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = await Database.open(database_url)
+    await database.write(THINGS.create)
+    yield database
+    await database.close()
+
+
+async def test_rows_go_in_and_come_out(database: Database, database_url: str) -> None:
+    assert not await database.write(lambda connection: ADD.run(connection, name="'; --", size=1 << 60))
+    assert [tuple(row) for row in await database.read(lambda db: SIZE.run(db, wanted="'; --"))] == [(1 << 60,)]
+    assert [tuple(row) for row in await database.write(lambda db: GROW.run(db, wanted="'; --"))] == [((1 << 60) + 5,)]
+    glances = Glances(database, database_url)
+    assert [tuple(row) for row in await glances.ask(SIZE, wanted="'; --")] == [((1 << 60) + 5,)]
+    assert not await glances.ask(SIZE, wanted="")
+    glances.close()
+
+
+async def test_a_value_that_is_missing_is_an_error(database: Database) -> None:
+    with pytest.raises(KeyError):
+        await database.write(lambda connection: ADD.run(connection, name="a"))
+
+
+async def test_what_fails_in_a_group_is_undone_alone(database: Database) -> None:
+    def twice(connection: sa.Connection) -> None:
+        ADD.run(connection, name="b", size=1)
+        ADD.run(connection, name="a", size=1)
+
+    def grow(connection: sa.Connection) -> int:
+        return int(GROW.run(connection, wanted="a")[0][0])
+
+    add = [lambda db, name=name: ADD.run(db, name=name, size=0) for name in ("c", "a")]
+    before = database.commits
+    outcomes = await asyncio.gather(*map(database.write, [*add, twice, grow]), return_exceptions=True)
+    # The first may come alone; those that arrive meanwhile share a commit.
+    assert database.commits - before <= 2
+    assert not isinstance(outcomes[2], IexecError)
+    assert "unique" in str(outcomes[2]).lower()
+    assert outcomes[3] == 5
+    assert await database.read(lambda db: [bool(SIZE.run(db, wanted=name)) for name in "abc"]) == [True, False, True]
