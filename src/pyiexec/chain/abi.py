@@ -15,7 +15,7 @@ from eth_abi import abi as eth_abi
 from eth_abi.exceptions import DecodingError
 
 from pyiexec.protocol.errors import IexecError
-from pyiexec.protocol.primitives import checksum, keccak256, to_bytes, to_hex
+from pyiexec.protocol.primitives import checksum, is_address, keccak256, to_bytes, to_hex
 
 _TOKEN = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*(?:\[\d*\])*|\(|\)(?:\[\d*\])*|,)")
 _MODIFIERS = {"indexed", "memory", "calldata"}
@@ -115,8 +115,33 @@ def _native(value: Any, parameter: Parameter) -> Any:
     return value
 
 
+def _word_of(kind: str, value: Any) -> bytes | None:
+    """The word of a value of one word, where there is nothing to decide about it."""
+    if kind == "address" and isinstance(value, str) and is_address(value) and checksum(value.lower()) == value:
+        return bytes.fromhex("0" * 24 + value[2:])
+    if kind == "uint256" and type(value) is int and 0 <= value < 1 << 256:
+        return value.to_bytes(32, "big")
+    if kind == "bytes32" and isinstance(value, str) and len(value) == 66:
+        return to_bytes(value)
+    return None
+
+
+def _value_of(kind: str, word: bytes) -> Any:
+    """The value of a word, likewise."""
+    if kind == "address" and not any(word[:12]):
+        return checksum(word[12:])
+    if kind == "uint256":
+        return int.from_bytes(word, "big")
+    if kind == "bytes32":
+        return to_hex(word)
+    return bool(word[31]) if kind == "bool" and word[31] < 2 and not any(word[:31]) else None
+
+
 def encode(parameters: Sequence[Parameter], values: Sequence[Any]) -> bytes:
     """ABI-encode `values`; addresses and byte strings may be hexadecimal text."""
+    # Most questions are about one thing, and eth-abi takes a tenth of a millisecond for each.
+    if len(parameters) == len(values) == 1 and (word := _word_of(parameters[0].type, values[0])) is not None:
+        return word
     native = [_native(value, parameter) for value, parameter in zip(values, parameters, strict=True)]
     return eth_abi.encode([parameter.type for parameter in parameters], native)
 
@@ -127,6 +152,8 @@ def decode(parameters: Sequence[Parameter], data: bytes) -> tuple[Any, ...]:
     Raises:
         IexecError: ``CHAIN_REFUSED`` when the answer does not have this shape, as when no contract stands there.
     """
+    if len(parameters) == 1 and len(data) == 32 and (value := _value_of(parameters[0].type, data)) is not None:
+        return (value,)
     try:
         values = eth_abi.decode([parameter.type for parameter in parameters], data, strict=False)
     except (DecodingError, OverflowError, UnicodeDecodeError) as error:

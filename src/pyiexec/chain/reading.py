@@ -55,9 +55,14 @@ class Reading(Generic[T]):
         return self.decode(to_bytes(answer))
 
     @property
+    def call(self) -> dict[str, Any]:
+        """What is called, without the block as of which."""
+        return {"to": self.to, "data": to_hex(self.data)}
+
+    @property
     def params(self) -> tuple[dict[str, Any], str | dict[str, Any]]:
         """Parameters of the ``eth_call``."""
-        return {"to": self.to, "data": to_hex(self.data)}, self.block
+        return self.call, self.block
 
     def explain(self, error: RpcError) -> IexecError:
         """The node's error in the words of the caller."""

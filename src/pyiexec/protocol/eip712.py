@@ -68,7 +68,7 @@ _FIELDS = {
 _DOMAIN_MEMBERS = "string name,string version,uint256 chainId"
 _DOMAIN_TYPE = f"EIP712Domain({_DOMAIN_MEMBERS},address verifyingContract)"
 _CHALLENGE_DOMAIN_TYPE = f"EIP712Domain({_DOMAIN_MEMBERS})"
-_CHALLENGE_TYPE = "Challenge(string challenge)"
+_CHALLENGE_TYPE_HASH = keccak256(b"Challenge(string challenge)")
 
 
 @cache
@@ -174,14 +174,17 @@ def ethereum_message_digest(hash32: bytes) -> bytes:
 
 def challenge_hash(challenge: str, chain_id: int, name: str = "iExec Gateway", version: str = "1") -> Bytes32:
     """What a user signs to log into a service: `name` is the service, this order book's by default."""
-    separator = keccak256(
+    separator = _challenge_separator(chain_id, name, version)
+    return bytes32(_typed_hash(separator, keccak256(_CHALLENGE_TYPE_HASH + keccak256(challenge.encode()))))
+
+
+@lru_cache(maxsize=64)
+def _challenge_separator(chain_id: int, name: str, version: str) -> bytes:
+    return keccak256(
         keccak256(_CHALLENGE_DOMAIN_TYPE.encode())
         + keccak256(name.encode())
         + keccak256(version.encode())
         + chain_id.to_bytes(32, "big")
-    )
-    return bytes32(
-        _typed_hash(separator, keccak256(keccak256(_CHALLENGE_TYPE.encode()) + keccak256(challenge.encode())))
     )
 
 

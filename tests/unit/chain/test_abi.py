@@ -126,3 +126,18 @@ def test_reverts_are_explained(data: str, reason: str) -> None:
 @given(st.binary(max_size=200))
 def test_explaining_a_revert_never_fails(data: bytes) -> None:
     assert isinstance(str(decode_revert(data)), str)
+
+
+@given(st.sampled_from(["address", "uint256", "bytes32", "bool"]), st.binary(min_size=32, max_size=32), st.booleans())
+def test_single_words_are_what_the_general_codec_makes_of_them(kind: str, word: bytes, small: bool) -> None:
+    word = bytes(31) + word[31:] if small and kind == "bool" else bytes(12) + word[12:] if small else word
+    function = Function.parse(f"f({kind} a) returns ({kind} b)")
+    try:
+        (general,) = eth_abi.decode([kind], word, strict=False)
+    except eth_abi.exceptions.DecodingError:
+        with pytest.raises(IexecError):
+            function.decode(word)
+        return
+    (value,) = function.decode(word)
+    assert value == {"address": checksum, "bytes32": to_hex}.get(kind, lambda same: same)(general)
+    assert function.encode(value) == function.selector + eth_abi.encode([kind], [general])
