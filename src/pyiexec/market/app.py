@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from litestar import Litestar, Request, Response
 from litestar.config.cors import CORSConfig
@@ -27,7 +27,7 @@ def create_app(routes: Sequence[BaseRouteHandler]) -> Litestar:
     """The service made of these routes, and of the pages that describe them."""
     return Litestar(
         documented(_TITLE, routes),
-        exception_handlers=EXCEPTION_HANDLERS | {IexecError: _refused, Exception: _unexpected},
+        exception_handlers=EXCEPTION_HANDLERS | {IexecError: _answer, Exception: _answer},
         cors_config=CORSConfig(
             allow_origins=["*"],
             allow_methods=["GET", "HEAD", "POST", "PUT"],
@@ -40,22 +40,33 @@ def create_app(routes: Sequence[BaseRouteHandler]) -> Litestar:
     )
 
 
-def _refused(request: Request[Any, Any, Any], error: IexecError) -> Response[dict[str, Any]]:
+class Refused(NamedTuple):
+    """What a request is answered with that is not served."""
+
+    status: int
+    body: dict[str, Any]
+
+
+def refused(path: str, error: Exception) -> Refused:
+    """The answer to a request for `path` that ended in an error; what nobody can tell the client goes to the log."""
+    if not isinstance(error, IexecError):
+        log.error("a request failed", path=path, exc_info=error)
+        return _sorry()
     if error.http_status < 500:
-        return Response(error.as_json(), status_code=error.http_status)
-    log.warning("a request could not be served", path=request.url.path, reason=str(error))
+        return Refused(error.http_status, error.as_json())
+    log.warning("a request could not be served", path=path, reason=str(error))
     if error.code == "INTERNAL":
         return _sorry()
     # What is wrong with the node or the database is for the log: the client can only come back.
     apology = IexecError(error.code, refusal("retry").what, retry=True)
-    return Response(apology.as_json(), status_code=HTTP_503_SERVICE_UNAVAILABLE)
+    return Refused(HTTP_503_SERVICE_UNAVAILABLE, apology.as_json())
 
 
-def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
-    log.error("a request failed", path=request.url.path, exc_info=error)
-    return _sorry()
+def _answer(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
+    status, body = refused(request.url.path, error)
+    return Response(body, status_code=status)
 
 
-def _sorry() -> Response[dict[str, Any]]:
+def _sorry() -> Refused:
     failure = refusal("internal")
-    return Response(failure.as_json(), status_code=failure.http_status)
+    return Refused(failure.http_status, failure.as_json())

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from pyiexec.foundation.batches import Batches
 from pyiexec.foundation.clock import Clock
 from pyiexec.foundation.database import Database
+from pyiexec.foundation.glances import Glances
 from pyiexec.market import challenges, publishing, queries, rules
 from pyiexec.market.bodies import Withdrawal
 from pyiexec.market.chain_facts import ChainFacts
 from pyiexec.market.challenges import invalid_authorization
 from pyiexec.market.listing import LIVE, Listing, Status, resource_name
 from pyiexec.market.messages import refusal
+from pyiexec.market.queries import NewChallenge
 from pyiexec.protocol.eip712 import Domain, challenge_hash, challenge_typed_data, order_hash
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.logins import Login
 from pyiexec.protocol.orders import Order
 from pyiexec.protocol.primitives import Address, OrderHash
 
+#: Challenges that are written down together at most.
+_CHALLENGES_AT_ONCE = 256
 #: Times that the chain is read for one publication while it moves.
 _ATTEMPTS = 5
 
@@ -28,6 +33,7 @@ class Desk:
 
     Args:
         database: the book.
+        glances: short reads of it.
         chain: questions to the hub.
         domain: hub and chain that orders must be signed for.
         clock: for expiry and publication times.
@@ -39,6 +45,7 @@ class Desk:
     def __init__(
         self,
         database: Database,
+        glances: Glances,
         chain: ChainFacts,
         domain: Domain,
         clock: Clock,
@@ -48,20 +55,21 @@ class Desk:
         challenge_seconds: int,
     ) -> None:
         self._database = database
+        self._glances = glances
         self._chain = chain
         self._domain = domain
         self._clock = clock
         self._entropy = entropy
         self._quota = quota
         self._challenge_seconds = challenge_seconds
+        self._challenges = Batches(self._remember, _CHALLENGES_AT_ONCE)
 
     async def challenge(self, address: Address) -> dict[str, Any]:
         """A fresh challenge for an address, as typed data to be signed; others of the address stay good."""
         text = challenges.challenge_text(self._entropy)
         digest = challenge_hash(text, self._domain.chain_id)
-        now = self._clock.now()
-        expires_at = now + self._challenge_seconds
-        await self._database.write(lambda db: queries.add_challenge(db, digest, address, now, expires_at))
+        expires_at = self._clock.now() + self._challenge_seconds
+        await self._challenges.add(NewChallenge(digest, address, expires_at))
         return challenge_typed_data(text, self._domain.chain_id)
 
     async def recognise(self, header: str | None) -> Login:
@@ -72,7 +80,7 @@ class Desk:
         """
         token = challenges.read_token(header)
         now = self._clock.now()
-        known = await self._database.read(lambda db: queries.has_challenge(db, token.digest, token.address, now))
+        known = await self._glances.ask(queries.ANSWERABLE, digest=token.digest, address=token.address, now=now)
         if not known or not await self._chain.is_signed(token.address, token.digest, token.signature):
             raise invalid_authorization()
         return token
@@ -140,8 +148,13 @@ class Desk:
         return await self._database.write(lambda db: withdraw(db, kind, token.address, wanted, now))
 
     async def _is_published(self, name: OrderHash) -> bool:
-        status = await self._database.read(lambda db: queries.status_of(db, name))
-        return status is not None and status not in (Status.SUSPENDED, Status.UNPUBLISHED)
+        found = await self._glances.ask(queries.STATUS_OF, order_hash=name)
+        return bool(found) and found[0][0] not in (Status.SUSPENDED, Status.UNPUBLISHED)
+
+    async def _remember(self, new: Sequence[NewChallenge]) -> Sequence[None]:
+        now = self._clock.now()
+        await self._database.write(lambda db: queries.add_challenges(db, new, now))
+        return [None] * len(new)
 
     async def _burn(self, token: Login) -> None:
         now = self._clock.now()

@@ -13,6 +13,7 @@ import msgspec
 import sqlalchemy as sa
 
 from pyiexec.foundation.database import announce
+from pyiexec.foundation.statements import Statement
 from pyiexec.market.tables import METADATA, ORDERS
 
 #: On which the database says that there is something new.
@@ -104,8 +105,10 @@ class Extent(msgspec.Struct, frozen=True):
         return self.oldest - 1 <= seq <= self.newest
 
 
-#: Made once: putting a statement together costs more than running it.
-_RECORD = sa.insert(EVENTS).returning(EVENTS.c.seq)
+_RECORD = Statement(
+    sa.insert(EVENTS).returning(EVENTS.c.seq),
+    columns=[column.name for column in EVENTS.c if column is not EVENTS.c.seq],
+)
 
 
 def record(
@@ -138,7 +141,7 @@ def record(
         "transaction_hash": transaction_hash,
         **_parties(connection, payload),
     }
-    seq: int = connection.execute(_RECORD, values).scalar_one()
+    seq: int = _RECORD.run(connection, **values)[0][0]
     announce(connection, CHANNEL, str(seq))
     if seq % _CUT_EVERY == 0:
         connection.execute(sa.delete(EVENTS).where(EVENTS.c.seq <= seq - KEPT))

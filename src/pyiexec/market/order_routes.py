@@ -12,44 +12,46 @@ from litestar.status_codes import HTTP_200_OK
 from pyiexec.foundation.database import Database
 from pyiexec.foundation.openapi import described
 from pyiexec.market import descriptions, queries
-from pyiexec.market.bodies import read_json, read_order, read_withdrawal
+from pyiexec.market.bodies import read_json, read_withdrawal
+from pyiexec.market.counter import Counter
 from pyiexec.market.desk import Desk
 from pyiexec.market.filters import read_chain
 from pyiexec.market.listing import listing_to_json
 from pyiexec.market.messages import refusal
 from pyiexec.market.pages import Pages
-from pyiexec.market.reading import read_address, read_bytes32
+from pyiexec.market.reading import read_bytes32
 from pyiexec.protocol.orders import ORDER_KINDS
 
 AnyRequest = Request[Any, Any, Any]
 
 
-def order_routes(database: Database, pages: Pages, desk: Desk, chain_id: int) -> list[BaseRouteHandler]:
+def order_routes(
+    database: Database, pages: Pages, counter: Counter, desk: Desk, chain_id: int
+) -> list[BaseRouteHandler]:
     """The routes over a book.
 
     Args:
         database: the book.
         pages: answers lists.
-        desk: takes publications and withdrawals.
+        counter: gives challenges, takes publications.
+        desk: takes withdrawals.
         chain_id: the chain served; every request must name it.
     """
 
     @get("/challenge", **described(*descriptions.CHALLENGE, answer=descriptions.ChallengeAnswer))
     async def challenge(request: AnyRequest) -> dict[str, Any]:
         """Text to sign for the next publication or withdrawal."""
-        query = request.query_params
-        read_chain(query, chain_id)
-        if "address" not in query:
-            raise refusal("required", path="address")
-        return {"ok": True, "data": await desk.challenge(read_address(query["address"], "address"))}
+        return await counter.challenge(request.query_params)
 
     routes: list[BaseRouteHandler] = [challenge]
     for kind in ORDER_KINDS:
-        routes += _routes_of(kind, database, pages, desk, chain_id)
+        routes += _routes_of(kind, database, pages, counter, desk, chain_id)
     return routes
 
 
-def _routes_of(kind: str, database: Database, pages: Pages, desk: Desk, chain_id: int) -> list[BaseRouteHandler]:
+def _routes_of(
+    kind: str, database: Database, pages: Pages, counter: Counter, desk: Desk, chain_id: int
+) -> list[BaseRouteHandler]:
     @get(
         f"/{kind}s",
         name=f"list {kind}s",
@@ -87,11 +89,7 @@ def _routes_of(kind: str, database: Database, pages: Pages, desk: Desk, chain_id
     )
     async def publish(request: AnyRequest) -> dict[str, Any]:
         """Publish a signed order."""
-        read_chain(request.query_params, chain_id)
-        token = await desk.recognise(request.headers.get("authorization"))
-        # Read before the login is used up: a slip costs no signature.
-        order = read_order(kind, read_json(await request.body()))
-        return {"ok": True, "published": listing_to_json(await desk.publish(token, order))}
+        return await counter.publish(kind, request.query_params, request.headers.get("authorization"), request.body)
 
     @put(
         f"/{kind}s",

@@ -40,7 +40,8 @@ _COLUMNS = (
     ORDERS.c.price,
     ORDERS.c.volume,
 )
-_HEADERS = ((b"content-type", b"application/json"), (b"access-control-allow-origin", b"*"))
+#: Of an answer that does not go through the framework.
+HEADERS = ((b"content-type", b"application/json"), (b"access-control-allow-origin", b"*"))
 
 
 class Lists:
@@ -150,7 +151,7 @@ class Pages:
             except (IexecError, ValueError):
                 await app(scope, receive, send)
                 return
-            headers = [*_HEADERS, (b"content-length", b"%d" % len(body))]
+            headers = [*HEADERS, (b"content-length", b"%d" % len(body))]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": body})
 

@@ -7,12 +7,13 @@ and only where other orders may stand otherwise because of it they are reviewed.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
 from pyiexec.chain.follower.cursor import cursors
+from pyiexec.foundation.statements import Statement
 from pyiexec.market import chain_state, events
 from pyiexec.market.chain_state import OWNER, PRESIGNER, STAKE, Copy
 from pyiexec.market.changes import Changes
@@ -140,20 +141,38 @@ def _around(kind: str) -> sa.Select[Any]:
     )
 
 
-_AROUND = {kind: _around(kind) for kind in ORDER_KINDS}
-_CLAIMS = sa.select(
-    *(ORDERS.c[name] for name in ("order_hash", "kind", "rank", "published_at", "task_stake")),
-    *(ORDERS.c[name] for name in ("remaining", "fillable", "reason")),
-).where(_OF_SIGNER, ORDERS.c.kind.in_([constant(kind) for kind in _STAKED]), _LIVE)
-_INSERT = sa.insert(ORDERS)
-_DELETE = sa.delete(ORDERS).where(_IN_THE_WAY)
+_AROUND = {kind: Statement(_around(kind)) for kind in ORDER_KINDS}
+_FOUND = tuple(column.name for column in _around("apporder").selected_columns)
+
+
+class _Staked(NamedTuple):
+    """An order that shares its signer's stake, in the columns of the same names."""
+
+    order_hash: str
+    kind: str
+    rank: int
+    published_at: int
+    task_stake: int
+    remaining: int
+    fillable: int
+    reason: str | None
+
+
+_CLAIMS = Statement(
+    sa.select(*(ORDERS.c[name] for name in _Staked._fields)).where(
+        _OF_SIGNER, ORDERS.c.kind.in_([constant(kind) for kind in _STAKED]), _LIVE
+    )
+)
+_INSERT = Statement(sa.insert(ORDERS))
+_DELETE = Statement(sa.delete(ORDERS).where(_IN_THE_WAY))
 
 
 def look_around(connection: sa.Connection, order: Order, order_hash: OrderHash, signer: Address) -> Around:
     """What the book knows around an order."""
     kind = kind_of(order)
-    bound = {"order_hash": order_hash, "signer": signer, "resource": parties(order)[resource_name(kind)]}
-    found = connection.execute(_AROUND[kind], bound).one()._asdict()
+    resource = parties(order)[resource_name(kind)]
+    (row,) = _AROUND[kind].run(connection, order_hash=order_hash, signer=signer, resource=resource)
+    found = dict(zip(_FOUND, row, strict=True))
     return Around(
         **found
         | {
@@ -205,8 +224,8 @@ def publish(connection: sa.Connection, new: Listing, facts: Facts, around: Aroun
     if around.status is not None:
         if around.status is Status.SUSPENDED:
             row |= {"published_at": around.published_at, "since": around.since}
-        connection.execute(_DELETE, {"order_hash": new.order_hash})
-    connection.execute(_INSERT, row | {"status": Status.SUSPENDED, "reason": None, "fillable": -1})
+        _DELETE.run(connection, order_hash=new.order_hash)
+    _INSERT.run(connection, **row | {"status": Status.SUSPENDED, "reason": None, "fillable": -1})
     changes.orders[new.order_hash] = None
     review(connection, changes, new.published_at)
     query = sa.select(*LISTING_COLUMNS).where(ORDERS.c.order_hash == new.order_hash)
@@ -218,7 +237,7 @@ def _left_for(connection: sa.Connection, new: Listing, rank: int, facts: Facts, 
     each = task_stake(new.order)
     if new.kind not in _STAKED or not around.staked_orders:
         return new.remaining if not each else min(new.remaining, (facts.stake or 0) // each)
-    rows = connection.execute(_CLAIMS, {"signer": new.signer}).all()
+    rows = [_Staked._make(row) for row in _CLAIMS.run(connection, signer=new.signer)]
     before = {row.order_hash: row.fillable for row in rows if row.reason in (None, Reason.STAKE)}
     claims = [claim(row, row.remaining) for row in rows if row.order_hash in before]
     own = Claim(new.order_hash, turn(new.kind, rank, new.published_at, new.order_hash), new.remaining, each)
@@ -234,7 +253,7 @@ def _list(connection: sa.Connection, new: Listing, row: dict[str, Any], fillable
         suspended = {"status": Status.SUSPENDED, "reason": Reason.STAKE, "since": new.published_at}
         listed = msgspec.structs.replace(listed, **suspended)
         row |= suspended
-    connection.execute(_INSERT, row | {"fillable": fillable})
+    _INSERT.run(connection, **row | {"fillable": fillable})
     bump(connection, new.kind)
     if fillable:
         item = event_item(listing_to_json(listed))

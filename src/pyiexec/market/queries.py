@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
 from pyiexec.chain.follower.cursor import cursors
+from pyiexec.foundation.statements import Statement
 from pyiexec.market import deals, events
 from pyiexec.market.changes import Changes
 from pyiexec.market.filters import DealFilter, Filter, Window
@@ -110,11 +111,8 @@ def cursor_block(connection: sa.Connection) -> int:
     return -1 if number is None else int(number)
 
 
-def status_of(connection: sa.Connection, order_hash: OrderHash) -> Status | None:
-    """Status of an order of any kind; None when it was never here."""
-    query = sa.select(ORDERS.c.status).where(ORDERS.c.order_hash == order_hash)
-    found = connection.execute(query).scalar_one_or_none()
-    return None if found is None else Status(found)
+#: The status of an order of any kind by its hash.
+STATUS_OF = Statement(sa.select(ORDERS.c.status).where(ORDERS.c.order_hash == sa.bindparam("order_hash")))
 
 
 # --- withdrawal ---------------------------------------------------------------------------------------------------
@@ -168,29 +166,31 @@ def unpublish(connection: sa.Connection, kind: str, order_hashes: Sequence[Order
 # --- login challenges ---------------------------------------------------------------------------------------------
 
 
-_EXPIRED = sa.delete(CHALLENGES).where(CHALLENGES.c.expires_at <= sa.bindparam("now"))
+_EXPIRED = Statement(sa.delete(CHALLENGES).where(CHALLENGES.c.expires_at <= sa.bindparam("now")))
 _ANSWERABLE = (
     CHALLENGES.c.digest == sa.bindparam("digest"),
     CHALLENGES.c.address == sa.bindparam("address"),
     CHALLENGES.c.expires_at > sa.bindparam("now"),
 )
-_ASKED = sa.select(CHALLENGES.c.digest).where(*_ANSWERABLE)
-_BURN = sa.delete(CHALLENGES).where(*_ANSWERABLE)
-_CHALLENGE = sa.insert(CHALLENGES)
+#: A challenge that an address may answer now; nothing when it may not.
+ANSWERABLE = Statement(sa.select(CHALLENGES.c.digest).where(*_ANSWERABLE))
+_BURN = Statement(sa.delete(CHALLENGES).where(*_ANSWERABLE).returning(CHALLENGES.c.digest))
 
 
-def add_challenge(connection: sa.Connection, digest: Bytes32, address: Address, now: float, expires_at: float) -> None:
-    """Remember a challenge, and forget those that expired."""
-    connection.execute(_EXPIRED, {"now": now})
-    connection.execute(_CHALLENGE, {"digest": digest, "address": address, "expires_at": expires_at})
+class NewChallenge(NamedTuple):
+    """A challenge by what is to be signed, who is asked to, and until when, in seconds since the Unix epoch."""
+
+    digest: Bytes32
+    address: Address
+    expires_at: float
 
 
-def has_challenge(connection: sa.Connection, digest: Bytes32, address: Address, now: float) -> bool:
-    """Whether this address may answer this challenge now."""
-    asked = connection.execute(_ASKED, {"digest": digest, "address": address, "now": now})
-    return asked.first() is not None
+def add_challenges(connection: sa.Connection, new: Sequence[NewChallenge], now: float) -> None:
+    """Remember challenges, and forget those that expired."""
+    _EXPIRED.run(connection, now=now)
+    connection.execute(sa.insert(CHALLENGES), [challenge._asdict() for challenge in new])
 
 
 def burn_challenge(connection: sa.Connection, digest: Bytes32, address: Address, now: float) -> bool:
     """Use a challenge up; False when it could not be answered any more."""
-    return connection.execute(_BURN, {"digest": digest, "address": address, "now": now}).rowcount == 1
+    return bool(_BURN.run(connection, digest=digest, address=address, now=now))

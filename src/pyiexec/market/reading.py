@@ -94,6 +94,6 @@ def read_text(value: object, path: str) -> str:
         raise refusal("null", path=path)
     if not isinstance(value, str):
         raise refusal("string", path=path, value=shown(value))
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
         raise refusal("string", path=path, value="\N{REPLACEMENT CHARACTER}")
     return value

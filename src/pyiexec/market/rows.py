@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from pyiexec.foundation.statements import Statement
 from pyiexec.market.listing import Listing, Reason, Status, parties, ranking_price, resource_name, task_stake
 from pyiexec.market.sql_filters import tag_words
 from pyiexec.market.tables import ORDERS, REVISIONS, TAG_WORDS
@@ -27,7 +28,12 @@ LISTING_COLUMNS = (
 )
 
 
-_BUMP = sa.update(REVISIONS).where(REVISIONS.c.name == sa.bindparam("changed")).values(number=REVISIONS.c.number + 1)
+_BUMP = Statement(
+    sa.update(REVISIONS)
+    .where(REVISIONS.c.name == sa.bindparam("changed"))
+    .values(number=REVISIONS.c.number + sa.literal_column("1"))
+    .returning(REVISIONS.c.number)
+)
 
 
 def read_listing(row: Any) -> Listing:
@@ -92,5 +98,5 @@ def row_of(new: Listing) -> dict[str, Any]:
 
 def bump(connection: sa.Connection, name: str) -> None:
     """Note that orders of a kind, or the deals, are not what they were."""
-    if not connection.execute(_BUMP, {"changed": name}).rowcount:
+    if not _BUMP.run(connection, changed=name):
         connection.execute(sa.insert(REVISIONS).values(name=name, number=1))

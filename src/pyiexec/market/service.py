@@ -25,6 +25,7 @@ from pyiexec.market.broadcast import Broadcast
 from pyiexec.market.chain_facts import ChainFacts
 from pyiexec.market.chain_reader import ChainReader
 from pyiexec.market.chain_routes import chain_routes
+from pyiexec.market.counter import Counter
 from pyiexec.market.desk import Desk
 from pyiexec.market.order_routes import order_routes
 from pyiexec.market.pages import Pages
@@ -68,6 +69,7 @@ async def serve(settings: MarketSettings, *, ready: http.Ready, stop: anyio.Even
         facts = ChainFacts(rpc, settings.hub)
         desk = Desk(
             database,
+            glances,
             facts,
             Domain(settings.chain_id, settings.hub),
             clock,
@@ -75,6 +77,7 @@ async def serve(settings: MarketSettings, *, ready: http.Ready, stop: anyio.Even
             quota=settings.open_orders_per_wallet,
             challenge_seconds=settings.challenge_seconds,
         )
+        counter = Counter(desk, settings.chain_id)
         feed = await stack.enter_async_context(HeadFeed(settings.rpc_url))
         progress = Progress(feed, clock)
         if settings.rebuild:
@@ -89,10 +92,10 @@ async def serve(settings: MarketSettings, *, ready: http.Ready, stop: anyio.Even
             group.start_soon(_end_with, stop, broadcast, rooms)
             stream = create_stream(database, broadcast, settings.chain_id, settings.heartbeat_seconds)
             routes = [
-                *order_routes(database, pages, desk, settings.chain_id),
+                *order_routes(database, pages, counter, desk, settings.chain_id),
                 *chain_routes(database, progress, settings.chain_id),
             ]
-            app = rooms.beside(pages.before(create_app([*routes, stream])))
+            app = rooms.beside(pages.before(counter.before(create_app([*routes, stream]))))
             limited = _limited(app, settings, clock, stack, rooms.is_known)
             await http.serve(
                 limited, settings.host, settings.port, ready=ready, stop=stop, share_port=settings.share_port

@@ -6,14 +6,12 @@ and each of them sees one block, whose number it is told.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import anyio
-
 from pyiexec.chain.reading import Reading
 from pyiexec.chain.rpc import JsonRpc, RpcError
+from pyiexec.foundation.batches import Batches
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import to_bytes
 
@@ -30,19 +28,12 @@ class Snapshot(NamedTuple):
     answers: list[Any]
 
 
-class _Question:
-    def __init__(self, readings: Sequence[Reading[Any]]) -> None:
-        self.readings = readings
-        self.outcome: Snapshot | IexecError | None = None
-
-
 class Snapshots:
     """Asks one node."""
 
     def __init__(self, rpc: JsonRpc) -> None:
         self._rpc = rpc
-        self._waiting: deque[_Question] = deque()
-        self._turn = anyio.Lock()
+        self._batches = Batches(self._answer, _TOGETHER)
 
     async def read(self, *readings: Reading[Any]) -> Snapshot:
         """All of them as of the newest block.
@@ -50,29 +41,12 @@ class Snapshots:
         Raises:
             IexecError: ``CHAIN_UNREACHABLE``, ``CHAIN_REFUSED``.
         """
-        question = _Question(readings)
-        self._waiting.append(question)
-        async with self._turn:
-            while question.outcome is None:
-                await self._answer([self._waiting.popleft() for _ in range(min(_TOGETHER, len(self._waiting)))])
-        if isinstance(question.outcome, IexecError):
-            raise question.outcome
-        return question.outcome
+        return await self._batches.add(readings)
 
-    async def _answer(self, questions: Sequence[_Question]) -> None:
-        try:
-            block, answers = await self._ask([reading for question in questions for reading in question.readings])
-        except IexecError as error:
-            for question in questions:
-                question.outcome = error
-            return
-        except BaseException:
-            # Whoever asks is gone; the others are answered by the next.
-            self._waiting.extendleft(reversed(questions))
-            raise
+    async def _answer(self, questions: Sequence[Sequence[Reading[Any]]]) -> Sequence[Snapshot]:
+        block, answers = await self._ask([reading for readings in questions for reading in readings])
         rest = iter(answers)
-        for question in questions:
-            question.outcome = Snapshot(block, [next(rest) for _ in question.readings])
+        return [Snapshot(block, [next(rest) for _ in readings]) for readings in questions]
 
     async def _ask(self, readings: Sequence[Reading[Any]]) -> tuple[int, list[Any]]:
         refused: RpcError | None = None
@@ -80,9 +54,9 @@ class Snapshots:
             block = await self._rpc.call("eth_getBlockByNumber", "latest", False)
             if not block:
                 break
-            pinned = [reading.at({"blockHash": block["hash"]}) for reading in readings]
-            outcomes = await self._rpc.batch_outcomes([("eth_call", reading.params) for reading in pinned])
-            answers = [understand(reading, outcome) for reading, outcome in zip(pinned, outcomes, strict=True)]
+            pinned = {"blockHash": block["hash"]}
+            outcomes = await self._rpc.batch_outcomes([("eth_call", (reading.call, pinned)) for reading in readings])
+            answers = [understand(reading, outcome) for reading, outcome in zip(readings, outcomes, strict=True)]
             refused = next((answer for answer in answers if isinstance(answer, RpcError)), None)
             if refused is None:
                 return int(block["number"], 16), answers

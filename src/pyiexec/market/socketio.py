@@ -70,7 +70,10 @@ class Rooms:
     async def tell(self, event: Event) -> None:
         """Tell all in the room; who does not keep up is cut off, and nobody waits for it."""
         room = f"{self._chain_id}:{event.room}"
-        for _, name in list(self._server.manager.get_participants("/", room)):
+        participants = list(self._server.manager.get_participants("/", room))
+        if not participants:
+            return
+        for _, name in participants:
             connection = self._server.eio.sockets.get(name)
             if connection is not None and connection.queue.qsize() >= self._backlog:
                 log.info("a client did not keep up", room=room)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import re
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -132,6 +133,22 @@ async def test_bodies_that_are_too_large_or_too_deep_are_refused(market: Market,
             assert (await response.json())["ok"] is False
     await market.book.publish(chain.app_order(), APP_OWNER)
     assert (await publish(market, chain.request_order(), {}, token))[0] == 200
+
+
+async def test_a_publication_of_unknown_length_is_taken_like_any_other(market: Market, chain: Chain) -> None:
+    url = f"{market.url}/apporders?chainId={chain.manifest.chain_id}"
+
+    async def parts(content: bytes) -> AsyncIterator[bytes]:
+        for start in range(0, len(content), 65_536):
+            yield content[start : start + 65_536]
+
+    order = msgspec.json.encode({"order": order_to_json(chain.app_order())})
+    token = await market.token(APP_OWNER)
+    for body, status in ((order + b" " * 2**21, 413), (order, 200), (order, 403)):
+        headers = {"authorization": token}
+        async with market.session.post(url, data=parts(body), headers=headers) as response:
+            assert response.status == status
+            assert (await response.json())["ok"] is (status == 200)
 
 
 async def test_logins_are_used_once_also_when_used_at_once(market: Market, chain: Chain) -> None:

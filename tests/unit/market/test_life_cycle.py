@@ -280,8 +280,8 @@ class Book(RuleBasedStateMachine):
     @rule(data=st.data())
     def somebody_withdraws(self, data: st.DataObject) -> None:
         name = data.draw(st.sampled_from(sorted(self.orders)))
-        status = queries.status_of(self.connection, OrderHash(name))
-        if status in (Status.OPEN, Status.SUSPENDED):
+        found = queries.STATUS_OF.run(self.connection, order_hash=name)
+        if found and found[0][0] in (Status.OPEN, Status.SUSPENDED):
             self.now += 1
             queries.unpublish(self.connection, kind_of(self.orders.pop(name).order), [OrderHash(name)], self.now)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from pyiexec.market.app import _refused, _unexpected
+from pyiexec.market.app import refused as answer_to
 from pyiexec.market.bodies import read_json, read_order, read_withdrawal
 from pyiexec.market.challenges import read_token
 from pyiexec.market.desk import withdraw
@@ -186,26 +186,19 @@ def test_what_is_not_there_is_not_found(name: str, values: dict[str, str], statu
     assert (refused.http_status, refused.what) == (status, text)
 
 
-class Asked:
-    """As much of a request as an answer to it looks at."""
-
-    class url:  # noqa: N801 - as Litestar calls it
-        path = "/apporders"
-
-
 def test_what_is_wrong_with_the_node_is_not_told_to_strangers() -> None:
     secret = IexecError("CHAIN_UNREACHABLE", "no answer from node.example/key")
-    answer = _refused(Asked(), secret)  # type: ignore[arg-type]
-    assert answer.status_code == 503
-    assert answer.content["error"] == "Something went wrong, you should retry later."
-    assert answer.content["retry"] is True
-    assert "node.example" not in str(answer.content)
+    status, body = answer_to("/apporders", secret)
+    assert status == 503
+    assert body["error"] == "Something went wrong, you should retry later."
+    assert body["retry"] is True
+    assert "node.example" not in str(body)
 
 
 def test_a_defect_of_ours_is_told_as_one() -> None:
-    answer = _unexpected(Asked(), ZeroDivisionError("key"))  # type: ignore[arg-type]
-    assert (answer.status_code, answer.content["error"]) == (500, "Internal error")
-    assert "key" not in str(answer.content)
+    status, body = answer_to("/apporders", ZeroDivisionError("key"))
+    assert (status, body["error"]) == (500, "Internal error")
+    assert "key" not in str(body)
 
 
 def test_nothing_of_a_value_is_taken_for_a_place_in_a_message() -> None:

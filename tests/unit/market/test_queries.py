@@ -148,11 +148,11 @@ def compiled(kind: str, query: dict[str, str]) -> str:
 
 def test_a_challenge_is_answered_once_by_whom_it_was_given_and_in_time(engine: sa.Engine) -> None:
     with engine.connect() as connection, connection.begin() as transaction:
-        queries.add_challenge(connection, bytes32(1), PEOPLE[0], now=100, expires_at=400)
-        queries.add_challenge(connection, bytes32(2), PEOPLE[0], now=100, expires_at=400)
+        new = [queries.NewChallenge(bytes32(number), PEOPLE[0], expires_at=400) for number in (1, 2)]
+        queries.add_challenges(connection, new, now=100)
         assert not queries.burn_challenge(connection, bytes32(1), PEOPLE[1], now=101)
         assert not queries.burn_challenge(connection, bytes32(1), PEOPLE[0], now=400)
-        assert queries.has_challenge(connection, bytes32(1), PEOPLE[0], now=399)
+        assert queries.ANSWERABLE.run(connection, digest=bytes32(1), address=PEOPLE[0], now=399)
         assert queries.burn_challenge(connection, bytes32(1), PEOPLE[0], now=399)
         assert not queries.burn_challenge(connection, bytes32(1), PEOPLE[0], now=399)
         # The other one of the same address is as good as before.
