@@ -30,6 +30,9 @@ NULL = "0x" + "0" * 40
 class CliFlows:
     """The flows; a subclass says which edition of the client plays them. They build on one another, in this order."""
 
+    #: Each call of the command starts Node twice, and a second passes until its transaction is mined.
+    pytestmark = pytest.mark.timeout(600)
+
     version: str
     native = False
 

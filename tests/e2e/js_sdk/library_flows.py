@@ -29,6 +29,8 @@ BLINK = 3
 class LibraryFlows:
     """The flows; a subclass says which edition of the client plays them. They build on one another, in this order."""
 
+    pytestmark = pytest.mark.timeout(600)
+
     version: str
     native = False
 
