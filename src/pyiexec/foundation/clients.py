@@ -9,6 +9,7 @@ import aiohttp
 import msgspec
 
 from pyiexec.protocol.errors import CATALOGUE, IexecError
+from pyiexec.protocol.strangers_json import decode_json
 
 
 class Answer(NamedTuple):
@@ -38,8 +39,8 @@ class Answer(NamedTuple):
 def read_json(body: bytes) -> Any:
     """What a body decodes to; None when it holds no JSON."""
     try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return decode_json(body)
+    except (msgspec.DecodeError, UnicodeError):
         return None
 
 

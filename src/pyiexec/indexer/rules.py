@@ -15,6 +15,7 @@ from pyiexec.chain.hub import FUNCTIONS
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.ids import task_id
 from pyiexec.protocol.primitives import NULL_ADDRESS, Bytes32, DealId
+from pyiexec.protocol.strangers_json import decode_json
 from pyiexec.protocol.trust import slashed_score
 from pyiexec.storage.cid import parse_cid
 
@@ -138,6 +139,6 @@ def followed(slices: Iterable[str | None], bot_first: int, bot_size: int) -> lis
 
 def _decode(text: str | bytes) -> Any:
     try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return decode_json(text)
+    except (msgspec.DecodeError, UnicodeError):
         return None

@@ -12,6 +12,7 @@ from pyiexec.market.messages import refusal, shown
 from pyiexec.market.reading import read_address, read_bytes32, read_integer, read_signature, read_text
 from pyiexec.protocol.orders import ORDER_KINDS, Order
 from pyiexec.protocol.primitives import Address, OrderHash
+from pyiexec.protocol.strangers_json import decode_json
 
 TARGETS = ("unpublish_orderHash", "unpublish_last", "unpublish_all")
 
@@ -55,8 +56,8 @@ def read_json(content: bytes) -> dict[str, Any]:
         IexecError: ``BAD_REQUEST``.
     """
     try:
-        body: dict[str, Any] = msgspec.json.decode(content, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        body: dict[str, Any] = decode_json(content, dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise refusal("body") from None
     return body
 

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from pyiexec.protocol.errors import IexecError
+from pyiexec.protocol.strangers_json import decode_json
 
 _Key = Annotated[str, Meta(pattern=r"^[1-9][0-9]*\Z")]
 _SecretName = Annotated[str, Meta(min_length=1)]
@@ -70,8 +71,8 @@ def parse_params(text: str) -> DealParams:
     if not text.strip():
         return DealParams()
     try:
-        raw = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raw = decode_json(text)
+    except (msgspec.DecodeError, UnicodeError):
         return DealParams(iexec_args=text)
     if not isinstance(raw, dict):
         return DealParams(iexec_args=text)

@@ -19,6 +19,7 @@ import msgspec
 
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import ResultDigest, bytes32, keccak256, to_bytes
+from pyiexec.protocol.strangers_json import decode_json
 
 #: Where the application sees its output folder.
 OUTPUT_FOLDER = "/iexec_out"
@@ -175,8 +176,9 @@ def read_computed(files: Mapping[str, bytes]) -> Computed:
     if COMPUTED_FILE not in files:
         raise _refuse(f"the application wrote no {COMPUTED_FILE}")
     try:
-        return msgspec.json.decode(files[COMPUTED_FILE], type=Computed)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        computed: Computed = decode_json(files[COMPUTED_FILE], Computed)
+        return computed
+    except (msgspec.MsgspecError, UnicodeError) as error:
         raise _refuse(f"{COMPUTED_FILE} is not of the right form: {error}") from None
 
 
@@ -256,6 +258,7 @@ def parse_link(data: bytes) -> ResultLink:
         IexecError: ``BAD_RESULT`` when it is none.
     """
     try:
-        return msgspec.json.decode(data, type=ResultLink)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        link: ResultLink = decode_json(data, ResultLink)
+        return link
+    except (msgspec.MsgspecError, UnicodeError) as error:
         raise _refuse(f"the result stored on chain is not a link: {error}") from None

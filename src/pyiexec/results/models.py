@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import NULL_ADDRESS, NULL_BYTES32
+from pyiexec.protocol.strangers_json import decode_json
 
 T = TypeVar("T")
 
@@ -54,6 +55,7 @@ def read_model(body: bytes, kind: type[T]) -> T:
         IexecError: ``BAD_REQUEST`` naming the member.
     """
     try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        found: T = decode_json(body, kind)
+        return found
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise IexecError("BAD_REQUEST", f"the body is not a {kind.__name__}: {str(error)[:200]}") from None

@@ -15,6 +15,7 @@ from litestar.status_codes import HTTP_200_OK, HTTP_400_BAD_REQUEST, HTTP_404_NO
 from pyiexec.foundation.openapi import Answer as Described
 from pyiexec.foundation.openapi import Parameter, described
 from pyiexec.indexer.graphql.answering import Answer, Answerer, Question
+from pyiexec.protocol.strangers_json import decode_json
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -164,10 +165,10 @@ def _unknown() -> Response[Any]:
 
 def _of_body(content: bytes) -> Question:
     try:
-        body = msgspec.json.decode(content, type=Body)
+        body: Body = decode_json(content, Body)
     except msgspec.ValidationError as error:
         raise _MalformedError(f"the body is no GraphQL request: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise _MalformedError('the body must be a JSON object with a "query"') from None
     return Question(body.query, body.variables or {}, body.operation_name or None)
 
@@ -178,7 +179,7 @@ def _of_parameters(request: AnyRequest) -> Question:
         raise _MalformedError('the URL has no "query"')
     text = parameters.get("variables") or "{}"
     try:
-        variables = msgspec.json.decode(text, type=dict[str, Any] | None)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        variables: dict[str, Any] | None = decode_json(text, dict[str, Any] | None)
+    except (msgspec.DecodeError, UnicodeError):
         raise _MalformedError('"variables" must be a JSON object') from None
     return Question(parameters["query"], variables or {}, parameters.get("operationName") or None)
