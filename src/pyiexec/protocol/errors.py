@@ -117,12 +117,12 @@ CATALOGUE: dict[str, Entry] = {
         retry=True,
         http_status=502,
     ),
+    "ENCRYPTION_NEEDS_ENCLAVE": Entry("Ask for an enclave (tag tee,tdx), or for a result that is not encrypted."),
     "FACTORY_UNAVAILABLE": Entry(
         "Have the chain's operator create the deterministic deployment proxy "
         "(0x4e59b44847b379578588920cA78FbF26c0B4956C), or allow transactions without replay protection.",
         http_status=409,
     ),
-    "ENCRYPTION_NEEDS_ENCLAVE": Entry("Ask for an enclave (tag tee,tdx), or for a result that is not encrypted."),
     "FAUCET_COOLDOWN": Entry(
         "Ask again later; what an account was given lately is meant to last.", retry=True, http_status=429
     ),
