@@ -297,7 +297,8 @@ class TestNetwork:
         status = quick.json("status")
         assert status["running"]
         assert status["well"]
-        assert [part["part"] for part in status["parts"]] == ["chain", "market", "results", "scheduler"]
+        services = ["market", "results", "scheduler", "sms", "compass", "indexer", "faucet"]
+        assert [part["part"] for part in status["parts"]] == ["chain", *services]
 
     def test_logs_can_be_read_part_by_part(self, quick: QuickCli, bought: dict[str, Any]) -> None:
         logs = quick.json("logs", "scheduler", "--lines", "5")["logs"]
