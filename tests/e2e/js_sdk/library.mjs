@@ -5,6 +5,10 @@ import { pathToFileURL } from 'node:url';
 const { IExec, utils, errors } = await import(pathToFileURL(process.argv[2]));
 let iexec;
 
+// The client keeps what it read of the chain, nonces too, for 250 ms, and nothing tells when it forgets.
+const CACHE_MS = 300;
+let answeredAt = 0;
+
 const methodsOf = (module) =>
   Object.keys(module).filter((name) => /^[a-z]/.test(name) && typeof module[name] === 'function');
 
@@ -58,6 +62,8 @@ const answer = async (question) => {
 
 for await (const line of createInterface({ input: process.stdin })) {
   let said;
+  const rest = CACHE_MS - (Date.now() - answeredAt);
+  if (rest > 0) await new Promise((resolve) => setTimeout(resolve, rest));
   try {
     said = { value: await answer(JSON.parse(line)) };
   } catch (error) {
@@ -65,5 +71,6 @@ for await (const line of createInterface({ input: process.stdin })) {
     const message = cause && !error.message.includes(cause.message) ? `${error.message} (${cause.message})` : error.message;
     said = { error: { name: error.constructor.name, message, known: Object.values(errors).some((kind) => error instanceof kind) } };
   }
+  answeredAt = Date.now();
   process.stdout.write(`${JSON.stringify(said)}\n`);
 }
