@@ -17,6 +17,7 @@ from pyiexec.foundation.openapi import Parameter, described, documented
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.pool_urls import PoolUrl
 from pyiexec.protocol.primitives import Address, checksum, is_address, to_bytes
+from pyiexec.protocol.strangers_json import decode_json
 
 MAX_BODY_BYTES = 16 * 1024
 #: Chain ids beyond this one are no numbers to JavaScript.
@@ -74,7 +75,7 @@ def create_app(register: Register) -> Litestar:
         """Tell it, as the owner of the workerpool."""
         chain, pool = _chain(chain_id), _pool(address)
         try:
-            body = msgspec.json.decode(await request.body(), type=Registration)
+            body = decode_json(await request.body(), Registration)
         except msgspec.DecodeError as error:
             raise IexecError("BAD_REQUEST", f"the body is not a registration: {error}") from None
         claim = PoolUrl(workerpool=pool, api_url=body.api_url, deadline=body.deadline)

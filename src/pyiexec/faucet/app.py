@@ -17,6 +17,7 @@ from pyiexec.foundation.http import EXCEPTION_HANDLERS
 from pyiexec.foundation.openapi import described, documented
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import checksum
+from pyiexec.protocol.strangers_json import decode_json
 
 MAX_BODY_BYTES = 1024
 
@@ -51,7 +52,7 @@ def create_app(till: Till) -> Litestar:
     async def give(request: Request[Any, Any, Any]) -> Gift:
         """Give an account coin for gas and RLC; answered once it has them."""
         try:
-            wish = msgspec.json.decode(await request.body(), type=Wish)
+            wish = decode_json(await request.body(), Wish)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise IexecError("BAD_REQUEST", "the body must be an object with the address of an account") from None
         return await till.give(checksum(wish.address.lower()))

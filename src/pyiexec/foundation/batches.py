@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-I = TypeVar("I")  # noqa: E741 - an item
-O = TypeVar("O")  # noqa: E741 - its outcome
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
 
 
-class Batches(Generic[I, O]):
+class Batches(Generic[Item, Outcome]):
     """Whoever comes while a batch is under way is in the next one; nobody waits for a batch to fill up.
 
     To be used in one event loop.
@@ -20,23 +20,23 @@ class Batches(Generic[I, O]):
         limit: items in a batch at most.
     """
 
-    def __init__(self, work: Callable[[Sequence[I]], Awaitable[Sequence[O]]], limit: int) -> None:
+    def __init__(self, work: Callable[[Sequence[Item]], Awaitable[Sequence[Outcome]]], limit: int) -> None:
         self._do = work
         self._limit = limit
-        self._waiting: list[tuple[I, asyncio.Future[O]]] = []
+        self._waiting: list[tuple[Item, asyncio.Future[Outcome]]] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def add(self, item: I) -> O:
+    async def add(self, item: Item) -> Outcome:
         """The outcome for an item. A caller that is cancelled does not hold the others up."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[O] = loop.create_future()
+        future: asyncio.Future[Outcome] = loop.create_future()
         self._waiting.append((item, future))
         if self._task is None:
             self._task = loop.create_task(self._work())
         return await future
 
     async def _work(self) -> None:
-        batch: list[tuple[I, asyncio.Future[O]]] = []
+        batch: list[tuple[Item, asyncio.Future[Outcome]]] = []
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]

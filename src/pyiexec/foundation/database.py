@@ -232,7 +232,8 @@ class Database(ABC):
             IexecError: ``DATABASE_UNAVAILABLE``: nothing was written.
         """
         self._check_open()
-        return await self._write(function)  # type: ignore[no-any-return]
+        written: T = await self._write(function)
+        return written
 
     async def insist(self, function: Callable[[sa.Connection], T]) -> T:
         """`write`, repeated for as long as the database is away; what `function` does must not depend on the attempt.
@@ -263,7 +264,8 @@ class Database(ABC):
             IexecError: ``DATABASE_UNAVAILABLE``.
         """
         self._check_open()
-        return await self._read(function)  # type: ignore[no-any-return]
+        found: T = await self._read(function)
+        return found
 
     @asynccontextmanager
     async def lead(self, name: str) -> AsyncIterator[Leadership]:

@@ -51,6 +51,7 @@ class Glances:
         if not url.startswith(_SQLITE):
             from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
+            # SQLAlchemy leaves the dialect's constructor without types.
             self.dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
             return
         self.dialect = SQLiteDialect_pysqlite(paramstyle="qmark")

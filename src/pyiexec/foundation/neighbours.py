@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -29,11 +28,18 @@ class Neighbours:
     Args:
         folder: of the sockets; made when somebody listens.
         hear: called in the event loop with channel and payload; a channel of None says that some were missed.
+        entropy: random bytes, of which the name of its own socket is made.
     """
 
-    def __init__(self, folder: Path, hear: Callable[[str | None, str], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        hear: Callable[[str | None, str], None],
+        entropy: Callable[[int], bytes] = os.urandom,
+    ) -> None:
         self._folder = folder
         self._hear = hear
+        self._entropy = entropy
         self._name = ""
         self._socket: socket.socket | None = None
         self._peers: dict[str, _Peer] = {}
@@ -45,7 +51,7 @@ class Neighbours:
             return
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self._socket = _datagram_socket()
-        self._name = secrets.token_hex(8)
+        self._name = self._entropy(8).hex()
         with _short(self._folder / self._name) as path:
             self._socket.bind(path)
         self._loop.add_reader(self._socket, self._receive)
@@ -85,6 +91,7 @@ class Neighbours:
 
     def _receive(self) -> None:
         assert self._socket is not None
+        # Nothing more has come.
         with contextlib.suppress(BlockingIOError):
             while True:
                 channel, payload = msgspec.json.decode(self._socket.recv(_LARGEST), type=tuple[str | None, str])

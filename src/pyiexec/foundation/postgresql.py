@@ -20,7 +20,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple, TypeVar
 
 import anyio
-import asyncpg  # type: ignore[import-untyped]
+import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -75,7 +75,7 @@ _ENTER = sa.text("SELECT pg_advisory_xact_lock(:key), pg_current_xact_id()::text
 )
 
 
-class _NoConnection(Exception):  # noqa: N818 - a fact, told on as an error of the catalogue
+class _NoConnectionError(Exception):
     """Server or connection are at fault.
 
     Attributes:
@@ -295,7 +295,7 @@ class PostgresqlDatabase(Database):
         while self._listener is None:
             try:
                 await self._start_listening()
-            except (_NoConnection, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            except (_NoConnectionError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
                 log.warning("cannot listen to the database", reason=str(error))
                 await asyncio.sleep(_LISTEN_AGAIN)
         self._reconnecting = None
@@ -310,15 +310,15 @@ def _dialler(url: str) -> Callable[[dict[str, str]], Awaitable[asyncpg.Connectio
             return await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=_SETTINGS | settings)
         except asyncpg.PostgresError as error:
             passes = (error.sqlstate or "").startswith(_PASSING)
-            raise _NoConnection(f"the database server says: {error}", passes=passes) from error
+            raise _NoConnectionError(f"the database server says: {error}", passes=passes) from error
         except TimeoutError as error:
-            raise _NoConnection("the database server does not answer", passes=True) from error
+            raise _NoConnectionError("the database server does not answer", passes=True) from error
         except OSError as error:
             reason = error.strerror or type(error).__name__
-            raise _NoConnection(f"the database server cannot be reached: {reason}", passes=True) from error
+            raise _NoConnectionError(f"the database server cannot be reached: {reason}", passes=True) from error
         except (asyncpg.InterfaceError, ValueError):
             # What the driver says repeats parts of the URL, which may be the password.
-            raise _NoConnection(
+            raise _NoConnectionError(
                 "the database's URL cannot be read, or asks for what is not there", passes=False
             ) from None
 
@@ -337,7 +337,7 @@ async def _patiently(attempt: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             return await attempt()
-        except (_NoConnection, sa.exc.DBAPIError) as error:
+        except (_NoConnectionError, sa.exc.DBAPIError) as error:
             trouble = _trouble(error)
             if trouble is None:
                 raise
@@ -348,12 +348,13 @@ async def _patiently(attempt: Callable[[], Awaitable[T]]) -> T:
         pause = min(max(2 * pause, PAUSE_FIRST), PAUSE_MOST)
 
 
-def _trouble(error: _NoConnection | sa.exc.DBAPIError) -> _NoConnection | None:
+def _trouble(error: _NoConnectionError | sa.exc.DBAPIError) -> _NoConnectionError | None:
     """What is wrong with server or connection; None when the error is the statement's own."""
-    if isinstance(error, _NoConnection):
+    if isinstance(error, _NoConnectionError):
         return error
     if (getattr(error.orig, "sqlstate", None) or "").startswith(_PASSING):
-        return _NoConnection(f"the database server says: {error.orig.__cause__ or error.orig}", passes=True)  # type: ignore[union-attr]
+        said = getattr(error.orig, "__cause__", None) or error.orig
+        return _NoConnectionError(f"the database server says: {said}", passes=True)
     if error.connection_invalidated:
-        return _NoConnection("the connection to the database was lost", passes=True)
+        return _NoConnectionError("the connection to the database was lost", passes=True)
     return None

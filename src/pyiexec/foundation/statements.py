@@ -54,6 +54,7 @@ class Statement:
         """The statement in the words of a database."""
         found = self._words.get(dialect.name)
         if found is None:
+            # SQLAlchemy's type of whatever can be executed does not tell that it can be compiled.
             compiled: Any = self._clause.compile(  # type: ignore[attr-defined]
                 dialect=dialect, column_keys=self._columns, compile_kwargs={"render_postcompile": True}
             )

@@ -13,6 +13,7 @@ from litestar.status_codes import HTTP_503_SERVICE_UNAVAILABLE
 from pyiexec.foundation.http import EXCEPTION_HANDLERS
 from pyiexec.foundation.logs import get_logger
 from pyiexec.foundation.openapi import documented
+from pyiexec.market import streams
 from pyiexec.market.messages import refusal
 from pyiexec.protocol.errors import IexecError
 
@@ -26,7 +27,7 @@ _TITLE = "Order book"
 def create_app(routes: Sequence[BaseRouteHandler]) -> Litestar:
     """The service made of these routes, and of the pages that describe them."""
     return Litestar(
-        documented(_TITLE, routes),
+        documented(_TITLE, routes, streams.DESCRIPTION),
         exception_handlers=EXCEPTION_HANDLERS | {IexecError: _answer, Exception: _answer},
         cors_config=CORSConfig(
             allow_origins=["*"],

@@ -190,6 +190,7 @@ def test_a_wish_without_an_address_is_refused(play: Callable[..., None]) -> None
         b'{"address": "0x\' OR 1=1 --"}',
         b"\xff\xfe",
         b"[" * 900,
+        b'{"x":' + b"[" * 900,
     ]
 
     async def story(faucet: Faucet) -> None:

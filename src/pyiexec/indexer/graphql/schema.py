@@ -211,6 +211,7 @@ def _teach(scalar: GraphQLScalarType) -> None:
             raise GraphQLError(f"not a {scalar.name}", node)
         return parse(node.value)
 
+    # graphql-core builds the scalars from the schema's text, and takes what they mean this way.
     scalar.parse_value = parse  # type: ignore[method-assign]
     scalar.parse_literal = parse_literal  # type: ignore[assignment, method-assign]
 
