@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from pyiexec.chain.hub import EVENTS
+from pyiexec.chain.rpc import JsonRpc
 from pyiexec.devnet.samples import sample
 from tests.e2e.conftest import (
     PYIEXEC,
@@ -133,6 +136,8 @@ def test_a_killed_part_is_started_again(network: QuickCli, traces: dict[str, Any
 
 
 def test_ctrl_c_while_waiting_loses_nothing(network: QuickCli, traces: dict[str, Any]) -> None:
+    up = network.json("up")
+    known = count_deals(up)
     process = subprocess.Popen(
         [str(PYIEXEC), "run", traces["app"], "--args", "interrupted", "--volume", "6", "--yes", "--output", "broken"],
         cwd=network.home,
@@ -142,8 +147,7 @@ def test_ctrl_c_while_waiting_loses_nothing(network: QuickCli, traces: dict[str,
         text=True,
     )
     # Interrupted as soon as the price is locked: the chain tells, not the command.
-    known = count_deals(network)
-    while count_deals(network) == known:
+    while count_deals(up) == known:
         assert process.poll() is None, process.communicate()
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
@@ -158,10 +162,15 @@ def test_ctrl_c_while_waiting_loses_nothing(network: QuickCli, traces: dict[str,
     assert (network.home / "rescued" / "result.txt").read_text() == "interrupted\n"
 
 
-def count_deals(network: QuickCli) -> int:
-    """Tasks left in the pool's order: each deal takes some."""
-    remaining: int = network.json("orderbook", "workerpool")["orders"][0]["remaining"]
-    return remaining
+def count_deals(up: dict[str, Any]) -> int:
+    """Deals that the chain has seen: the order book tells of them later."""
+
+    async def ask() -> int:
+        async with JsonRpc(up["endpoints"]["chain"]) as rpc:
+            wanted = {"address": up["hub"], "topics": [EVENTS["OrdersMatched"].topic], "fromBlock": "0x0"}
+            return len(await rpc.call("eth_getLogs", wanted))
+
+    return asyncio.run(ask())
 
 
 def test_a_port_that_is_taken_is_named_and_nothing_stays_behind(make_cli: Callable[[], Cli]) -> None:

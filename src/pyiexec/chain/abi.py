@@ -139,7 +139,9 @@ def _value_of(kind: str, word: bytes) -> Any:
 
 def encode(parameters: Sequence[Parameter], values: Sequence[Any]) -> bytes:
     """ABI-encode `values`; addresses and byte strings may be hexadecimal text."""
-    # Most questions are about one thing, and eth-abi takes a tenth of a millisecond for each.
+    # Most questions are about one thing or none, and eth-abi takes a tenth of a millisecond for each.
+    if not parameters and not values:
+        return b""
     if len(parameters) == len(values) == 1 and (word := _word_of(parameters[0].type, values[0])) is not None:
         return word
     native = [_native(value, parameter) for value, parameter in zip(values, parameters, strict=True)]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from pyiexec.cli.root import root
-
-__all__ = ["main", "root"]
-
 
 def main() -> None:
     """Entry point: runs a command, and turns every failure into cause, remedy and exit code."""
-    # Importing the reporter pulls in nothing heavy; a traceback is for developers only.
-    from pyiexec.cli.reporting import run_and_report
-
+    try:
+        # Whoever presses Ctrl-C while it loads gets no traceback either.
+        from pyiexec.cli.reporting import run_and_report
+        from pyiexec.cli.root import root
+    except KeyboardInterrupt:
+        sys.exit(130)
     sys.exit(run_and_report(root))

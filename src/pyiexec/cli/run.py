@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from pyiexec.cli.reporting import emit, wants_json
 from pyiexec.protocol.errors import IexecError
 
 if TYPE_CHECKING:
+    from pyiexec.protocol.primitives import DealId
     from pyiexec.sdk import AsyncClient, Endings, Execution, Quote, TaskUpdate
 
 NULL_TAG = "0x" + "0" * 64
@@ -67,27 +70,29 @@ async def run(
         raise IexecError("OUTPUT_EXISTS", f"{output} exists already, nothing was bought")
     async with open_client() as client:
         urls = [await _store(client, source) for source in inputs]
-        execution: Execution = await client.buy(
-            app,
-            args=arguments,
-            inputs=urls,
-            volume=volume,
-            trust=trust,
-            category=category,
-            tag=tag,
-            workerpool=workerpool,
-            max_price=max_price,
-            approve=lambda quote: _approve(quote, yes),
-        )
-        data = {
-            "price": execution.quote.total,
-            "deals": execution.deal_ids,
-            "txHashes": [match.transaction for match in execution.matches],
-        }
-        if no_wait:
-            emit(data, "\n".join(f"deal {deal_id}" for deal_id in execution.deal_ids))
-            return
-        endings = await _wait(client, execution)
+        with _traces() as deals:
+            execution: Execution = await client.buy(
+                app,
+                args=arguments,
+                inputs=urls,
+                volume=volume,
+                trust=trust,
+                category=category,
+                tag=tag,
+                workerpool=workerpool,
+                max_price=max_price,
+                approve=lambda quote: _approve(quote, yes),
+                announce=deals.append,
+            )
+            data = {
+                "price": execution.quote.total,
+                "deals": execution.deal_ids,
+                "txHashes": [match.transaction for match in execution.matches],
+            }
+            if no_wait:
+                emit(data, "\n".join(f"deal {deal_id}" for deal_id in execution.deal_ids))
+                return
+            endings = await _follow(client, execution)
         results = [await client.tasks.result(task) for task in endings.completed]
         final = await client.final_deadline(execution)
     from pyiexec.cli.unpacking import write_files
@@ -130,19 +135,23 @@ def _approve(quote: Quote, yes: bool) -> bool:
     return click.confirm("Buy?", default=True)
 
 
-async def _wait(client: AsyncClient, execution: Execution) -> Endings:
-    """Show how far the tasks are, and what keeps them from going on; when interrupted, how to find them again."""
+@contextmanager
+def _traces() -> Iterator[list[DealId]]:
+    """Deals made, or about to be, in the block; when it is interrupted, how to find them again is said."""
     import anyio
 
+    deals: list[DealId] = []
     try:
-        return await _follow(client, execution)
+        yield deals
     except anyio.get_cancelled_exc_class():
-        ways = " or ".join(f"`pyiexec deal show {deal_id}`" for deal_id in execution.deal_ids)
-        click.echo(f"Interrupted. What was bought goes on: see {ways}.", err=True)
+        if deals:
+            ways = " or ".join(f"`pyiexec deal show {deal_id}`" for deal_id in deals)
+            click.echo(f"Interrupted. What was bought goes on: see {ways}.", err=True)
         raise
 
 
 async def _follow(client: AsyncClient, execution: Execution) -> Endings:
+    """Show how far the tasks are, and what keeps them from going on."""
     from pyiexec.cli.progress import TaskProgress
     from pyiexec.cli.silence import telling_of_silence
 

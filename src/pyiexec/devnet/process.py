@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import multiprocessing
 import os
 import signal
@@ -12,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import anyio
+import uvloop
 
 from pyiexec.devnet.parts import Kind, entry_point, settings_type
 from pyiexec.foundation.logs import configure_logging, get_logger
@@ -70,7 +70,7 @@ def serve_until_signalled(
     configure_logging(level=level, json=log_file is not None, file=log_file, service=settings_file.stem)
     log = get_logger(__name__)
     try:
-        asyncio.run(run_service(kind, settings_file, environment, signals, ready, parent))
+        uvloop.run(run_service(kind, settings_file, environment, signals, ready, parent))
     except BaseException as error:
         cause = error
         while isinstance(cause, BaseExceptionGroup) and len(cause.exceptions) == 1:

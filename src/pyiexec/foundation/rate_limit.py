@@ -17,6 +17,7 @@ import mmap
 import os
 import struct
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -148,6 +149,10 @@ def _address(text: str) -> Client | None:
     except ValueError:
         return None
     return address.ipv4_mapped or address if isinstance(address, ipaddress.IPv6Address) else address
+
+
+#: Of whom a connection is from; each asks again and again. What headers name is not kept: anybody can write there.
+_peer_address = lru_cache(maxsize=1024)(_address)
 
 
 def _is_in(client: Client, networks: Sequence[Network]) -> bool:
@@ -295,7 +300,7 @@ class RateLimit:
     def _client(self, scope: Scope) -> Client | None:
         peer = (scope.get("client") or ("",))[0]
         if not self._trusted:
-            return _address(peer)
+            return _peer_address(peer)
         forwarded = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
         real = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-real-ip"), None)
         return client_of(peer, forwarded, real, self._trusted)

@@ -109,6 +109,23 @@ _RECORD = Statement(
     sa.insert(EVENTS).returning(EVENTS.c.seq),
     columns=[column.name for column in EVENTS.c if column is not EVENTS.c.seq],
 )
+# Each by itself, or SQLite reads the whole journal.
+_EXTENT = Statement(
+    sa.select(
+        sa.select(sa.func.min(EVENTS.c.seq)).scalar_subquery(), sa.select(sa.func.max(EVENTS.c.seq)).scalar_subquery()
+    )
+)
+_AFTER = Statement(
+    sa.select(
+        *(EVENTS.c[name] for name in ("seq", "room", "event", "payload", "reason", "block_number", "transaction_hash")),
+        *(EVENTS.c[party] for party in PARTIES),
+    )
+    .where(EVENTS.c.seq > sa.bindparam("after"), EVENTS.c.seq <= sa.bindparam("until"))
+    .order_by(EVENTS.c.seq)
+    .limit(sa.bindparam("limit"))
+)
+#: No number of an event is greater.
+_LAST = (1 << 63) - 1
 
 
 def record(
@@ -149,29 +166,35 @@ def record(
 
 def extent(connection: sa.Connection) -> Extent:
     """How far the journal reaches."""
-    row = connection.execute(sa.select(sa.func.min(EVENTS.c.seq), sa.func.max(EVENTS.c.seq))).one()
-    return Extent(row[0] or 0, row[1] or 0)
+    ((oldest, newest),) = _EXTENT.run(connection)
+    return Extent(oldest or 0, newest or 0)
 
 
 def after(connection: sa.Connection, seq: int, *, until: int | None = None, limit: int) -> list[Event]:
     """The first `limit` events after number `seq` and up to `until`, oldest first."""
-    query = sa.select(*EVENTS.c).where(EVENTS.c.seq > seq).order_by(EVENTS.c.seq).limit(limit)
-    if until is not None:
-        query = query.where(EVENTS.c.seq <= until)
-    return [_event(row) for row in connection.execute(query)]
+    until = _LAST if until is None else until
+    return [_event(*row) for row in _AFTER.run(connection, after=seq, until=until, limit=limit)]
 
 
-def _event(row: Any) -> Event:
-    parties = {party: getattr(row, party) for party in PARTIES}
+def _event(
+    seq: int,
+    room: str,
+    event: str,
+    payload: bytes,
+    reason: str | None,
+    block_number: int | None,
+    transaction_hash: str | None,
+    *parties: str | None,
+) -> Event:
     return Event(
-        seq=row.seq,
-        room=row.room,
-        event=row.event,
-        payload=msgspec.Raw(row.payload),
-        parties={party: address for party, address in parties.items() if address is not None},
-        reason=row.reason,
-        block_number=row.block_number,
-        transaction_hash=row.transaction_hash,
+        seq=seq,
+        room=room,
+        event=event,
+        payload=msgspec.Raw(payload),
+        parties={party: address for party, address in zip(PARTIES, parties, strict=True) if address is not None},
+        reason=reason,
+        block_number=block_number,
+        transaction_hash=transaction_hash,
     )
 
 

@@ -158,10 +158,26 @@ class _Staked(NamedTuple):
     reason: str | None
 
 
-_CLAIMS = Statement(
-    sa.select(*(ORDERS.c[name] for name in _Staked._fields)).where(
-        _OF_SIGNER, ORDERS.c.kind.in_([constant(kind) for kind in _STAKED]), _LIVE
+_SHARES = (_OF_SIGNER, ORDERS.c.kind.in_([constant(kind) for kind in _STAKED]), _LIVE)
+_CLAIMS = Statement(sa.select(*(ORDERS.c[name] for name in _Staked._fields)).where(*_SHARES))
+#: What all of them want together, as a float; and how many are left less than they want.
+_WANTED = Statement(
+    sa.select(
+        sa.func.sum(sa.cast(ORDERS.c.task_stake, sa.Double) * ORDERS.c.remaining),
+        sa.func.sum(sa.case((ORDERS.c.fillable == ORDERS.c.remaining, 0), else_=1)),
+    ).where(*_SHARES)
+)
+#: More than what such a sum may be wrong by.
+_ROUNDING = 1.000001
+#: Whether the book has, or had, an offer of a resource.
+_OFFERED = Statement(
+    sa.select(ORDERS.c.order_hash)
+    .where(
+        ORDERS.c.kind == sa.bindparam("kind"),
+        ORDERS.c.status.in_([constant(status) for status in Status]),
+        ORDERS.c.resource == sa.bindparam("resource"),
     )
+    .limit(1)
 )
 _INSERT = Statement(sa.insert(ORDERS))
 _DELETE = Statement(sa.delete(ORDERS).where(_IN_THE_WAY))
@@ -213,7 +229,9 @@ def publish(connection: sa.Connection, new: Listing, facts: Facts, around: Aroun
     for copy, subject, value in _copies(new.order_hash, new.order, facts):
         if around.unlike(copy, value, facts.block):
             chain_state.save_copy(connection, copy, subject, value, facts.block)
-            chain_state.note(copy, subject, None, changes)
+            # The owner of what is offered for the first time changes nothing for anybody.
+            if copy is not OWNER or _OFFERED.run(connection, kind=new.kind, resource=subject):
+                chain_state.note(copy, subject, None, changes)
     row = row_of(new) | {"presigned": facts.by_transaction}
     if facts.consumed > around.consumed:
         row |= {"ahead_consumed": facts.consumed, "ahead_block": facts.block}
@@ -237,11 +255,16 @@ def _left_for(connection: sa.Connection, new: Listing, rank: int, facts: Facts, 
     each = task_stake(new.order)
     if new.kind not in _STAKED or not around.staked_orders:
         return new.remaining if not each else min(new.remaining, (facts.stake or 0) // each)
+    stake = facts.stake or 0
+    ((wanted, short),) = _WANTED.run(connection, signer=new.signer)
+    if not short and _ROUNDING * (float(wanted) + each * new.remaining) < stake:
+        # There is enough for everybody, whoever comes first.
+        return new.remaining
     rows = [_Staked._make(row) for row in _CLAIMS.run(connection, signer=new.signer)]
     before = {row.order_hash: row.fillable for row in rows if row.reason in (None, Reason.STAKE)}
     claims = [claim(row, row.remaining) for row in rows if row.order_hash in before]
     own = Claim(new.order_hash, turn(new.kind, rank, new.published_at, new.order_hash), new.remaining, each)
-    after = spend([*claims, own], facts.stake or 0)
+    after = spend([*claims, own], stake)
     left = after.pop(new.order_hash)
     return left if after == before else None
 

@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from typing import NewType
 
-from Crypto.Hash import keccak
+import sha3
 
 from pyiexec.protocol.errors import IexecError
 
@@ -32,7 +32,8 @@ _BYTES32 = re.compile(r"0x[0-9a-fA-F]{64}")
 
 def keccak256(data: bytes) -> bytes:
     """Keccak-256 as Ethereum uses it (not NIST SHA-3), 32 bytes."""
-    return keccak.new(digest_bits=256, data=data).digest()
+    digest: bytes = sha3.keccak_256(data).digest()
+    return digest
 
 
 def to_hex(data: bytes) -> str:
@@ -77,6 +78,11 @@ def checksum(address: str | bytes) -> Address:
         return _checksummed(address.hex())
     if not is_address(address):
         raise IexecError("BAD_ADDRESS", f"{str(address)[:80]!r} is not an address")
+    return _checked(address)
+
+
+@lru_cache(maxsize=4096)
+def _checked(address: str) -> Address:
     digits = address[2:]
     result = _checksummed(digits.lower())
     if digits not in (digits.lower(), digits.upper(), result[2:]):

@@ -100,6 +100,7 @@ class AsyncClient:
         workerpool: Address | None = None,
         max_price: int | None = None,
         approve: Callable[[Quote], bool] = lambda _quote: True,
+        announce: Callable[[DealId], None] = lambda _deal: None,
     ) -> Execution:
         """Buy `volume` tasks of an app from the cheapest published orders.
 
@@ -110,6 +111,7 @@ class AsyncClient:
             trust: wrong results are at most one in `trust`; 0 and 1 take a single worker's word.
             max_price: most nRLC for the whole purchase.
             approve: shown the exact price before anything is signed; False stops.
+            announce: told the id of each deal before it is made.
 
         Raises:
             IexecError: ``BAD_PARAMS``, ``APP_UNKNOWN``, ``APP_ORDER_MISSING``, ``WORKERPOOL_ORDER_MISSING``,
@@ -125,7 +127,8 @@ class AsyncClient:
         self.purchases.check_price(quote, max_price)
         if not approve(quote):
             raise IexecError("CONFIRMATION_NEEDED", "the price was not approved, nothing was bought")
-        return Execution(quote, tuple(await self.purchases.buy(quote, params, max_price=max_price)))
+        matches = await self.purchases.buy(quote, params, max_price=max_price, announce=announce)
+        return Execution(quote, tuple(matches))
 
     async def watch(self, execution: Execution) -> AsyncGenerator[TaskUpdate, None]:
         """What happens to the tasks bought, until each has ended."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from pyiexec.protocol.deadlines import FINAL_DEADLINE_RATIO
 from pyiexec.protocol.errors import IexecError
+from pyiexec.protocol.ids import deal_id
 from pyiexec.protocol.matching import explain_mismatch
 from pyiexec.protocol.orders import NO_DATASET, AppOrder, RequestOrder, WorkerpoolOrder
 from pyiexec.protocol.params import DealParams, format_params
-from pyiexec.protocol.primitives import NULL_ADDRESS, NULL_BYTES32, Address, Bytes32
+from pyiexec.protocol.primitives import NULL_ADDRESS, NULL_BYTES32, Address, Bytes32, DealId
 from pyiexec.protocol.tags import combine_tags
 from pyiexec.protocol.units import format_rlc
 from pyiexec.sdk.accounts import Accounts
@@ -170,10 +171,20 @@ class Purchases:
                 "PRICE_TOO_LOW", f"the cheapest offers cost {format_rlc(quote.total)}, above {format_rlc(max_price)}"
             )
 
-    async def buy(self, quote: Quote, params: DealParams, *, max_price: int | None = None) -> Sequence[Match]:
+    async def buy(
+        self,
+        quote: Quote,
+        params: DealParams,
+        *,
+        max_price: int | None = None,
+        announce: Callable[[DealId], None] = lambda _deal: None,
+    ) -> Sequence[Match]:
         """Sign a request order and match it with every share of the quote: the price is locked from the user's stake.
 
         Nothing is signed before the whole price is known to be within `max_price` and covered by the stake.
+
+        Args:
+            announce: told the id of each deal before it is made: whoever is interrupted knows where to look.
 
         Raises:
             IexecError: ``PRICE_TOO_LOW``, ``STAKE_TOO_LOW``, ``CONTRACT_REVERTED``; ``ORDER_CONSUMED`` when somebody
@@ -210,6 +221,7 @@ class Purchases:
             bought = sum(match.volume for match in matches)
             if bought >= quote.volume:
                 break
+            announce(deal_id(self._orders.hash(request), bought))
             try:
                 matches.append(await self._orders.match(share.app_order, NO_DATASET, share.workerpool_order, request))
             except IexecError as error:

@@ -73,7 +73,7 @@ def test_the_overview_names_every_command() -> None:
 
 def test_help_and_version_load_nothing_heavy() -> None:
     script = (
-        "import sys; from pyiexec.cli import root; from click.testing import CliRunner;"
+        "import sys; from pyiexec.cli.root import root; from click.testing import CliRunner;"
         "[CliRunner().invoke(root, a) for a in (['--help'], ['--version'], ['order', '--help'], ['run', '--help'])];"
         "print(*sorted({'aiohttp', 'sqlalchemy', 'litestar', 'wasmtime', 'eth_abi', 'coincurve', 'rich', 'anyio'}"
         " & set(sys.modules)))"
