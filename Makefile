@@ -55,9 +55,9 @@ lint: $(STAMPS)/development ## Check style, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The longest first: whole networks mostly wait for deadlines, and the rest fills the gaps.
+# The longest first, in this order: whole networks mostly wait for deadlines, and the rest fills the gaps.
 test: setup lint ## Run all tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(or $(TESTS),\
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(or $(TESTS),\
 	  tests/e2e tests/docs tests/services tests/contracts tests/unit)
 
 differential: setup $(STAMPS)/development ## Play the same stories to our hub and the published one
