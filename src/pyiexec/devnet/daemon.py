@@ -19,7 +19,7 @@ import msgspec
 
 from pyiexec.devnet import roles
 from pyiexec.devnet.demo import publish_pool
-from pyiexec.devnet.network import Network, NetworkOptions, check, made_with
+from pyiexec.devnet.network import STATE_FILE, Network, NetworkOptions, check, made_with
 from pyiexec.foundation.logs import configure_logging, get_logger
 from pyiexec.foundation.settings import from_json, save_settings
 from pyiexec.protocol.errors import IexecError
@@ -147,7 +147,7 @@ async def _run(options: NetworkOptions, report: int) -> None:
 
     async with anyio.create_task_group() as group:
         group.start_soon(watch_signals)
-        fresh = not (options.directory / "network.json").exists()
+        fresh = not (options.directory / STATE_FILE).exists()
         async with Network(options) as network:
             if fresh:
                 async with AsyncClient(network.profile, roles.account(roles.POOL_MANAGER)) as manager:

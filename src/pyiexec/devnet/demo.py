@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
-from PIL import Image
 
 from pyiexec.devnet import roles
 from pyiexec.devnet.network import Network
@@ -132,6 +131,9 @@ def assemble(results: Sequence[TaskResult], path: Path) -> None:
     Raises:
         IexecError: ``RESULT_WRONG`` when a tile is no picture of the right size.
     """
+    # Only the demo needs it, and only at its end.
+    from PIL import Image
+
     picture = Image.new("RGB", (WIDTH, HEIGHT))
     size = (WIDTH // COLUMNS, HEIGHT // ROWS)
     for number, result in enumerate(results):

@@ -27,6 +27,8 @@ from pyiexec.protocol.primitives import Address
 
 log = get_logger(__name__)
 
+#: Where a network's directory says what it holds.
+STATE_FILE = "network.json"
 #: Seconds after which a crashed part is started again.
 RESTART_DELAY = 0.2
 
@@ -106,7 +108,7 @@ def check(options: NetworkOptions) -> None:
 
 def made_with(directory: Path) -> NetworkOptions | None:
     """The options of the network that a directory holds, None when it holds none."""
-    state_file = directory / "network.json"
+    state_file = directory / STATE_FILE
     if not state_file.exists():
         return None
     known = from_json(state_file.read_bytes(), NetworkState)
@@ -188,11 +190,22 @@ class Network:
     async def _start(self) -> None:
         directory = self.options.directory
         directory.mkdir(parents=True, exist_ok=True)
-        state_file = directory / "network.json"
+        state_file = directory / STATE_FILE
         known = from_json(state_file.read_bytes(), NetworkState) if state_file.exists() else None
         ports = known.ports if known else self.options.ports
         ports = Ports(*(getattr(ports, name) or free_port() for name in Ports.__struct_fields__))
 
+        self._host = (
+            EmbeddedHost(self._group) if self.options.embedded else ProcessHost(directory, self._group, self._ended)
+        )
+        self._host.warm_up()
+        await self._start_chain(known, ports)
+        self._write_chain_json()
+        self.progress("starting the services")
+        await self._start_parts(ports)
+
+    async def _start_chain(self, known: NetworkState | None, ports: Ports) -> None:
+        directory = self.options.directory
         self.progress("starting the chain")
         self.anvil = Anvil(
             AnvilOptions(
@@ -205,12 +218,6 @@ class Network:
             )
         )
         await self._stack.enter_async_context(self.anvil)
-        self._host: EmbeddedHost | ProcessHost
-        if self.options.embedded:
-            self._host = EmbeddedHost(self._group)
-        else:
-            self._host = ProcessHost(directory, self._group, self._ended)
-            self._host.warm_up()
         async with JsonRpc(self.anvil.url) as rpc:
             if known:
                 self.provision = known.provision
@@ -229,7 +236,7 @@ class Network:
                     native=self.options.native,
                 )
                 state = NetworkState(options=self.options, provision=self.provision, ports=ports)
-                save_settings(state, state_file)
+                save_settings(state, directory / STATE_FILE)
         manifest = self.provision.manifest
         self.profile = NetworkProfile(
             name=LOCAL,
@@ -248,9 +255,6 @@ class Network:
             start_block=manifest.deployed_at,
         )
         save_settings(self.profile, directory / "profile.json")
-        self._write_chain_json()
-        self.progress("starting the services")
-        await self._start_parts(ports)
 
     def _write_chain_json(self) -> None:
         """The JavaScript client's configuration, a folder for each release that can use the network."""

@@ -14,13 +14,16 @@ from pyiexec.chain.networks import NetworkProfile
 from pyiexec.chain.rpc import JsonRpc
 from pyiexec.chain.sending import Call, send_all
 from pyiexec.chain.signer import Signer
+from pyiexec.devnet.provision import SHORT_CATEGORY
 from pyiexec.protocol import ids
 from pyiexec.protocol.errors import IexecError
-from pyiexec.protocol.primitives import NULL_ADDRESS, DealId, TaskId, to_bytes
+from pyiexec.protocol.orders import NO_DATASET, AppOrder, RequestOrder, WorkerpoolOrder
+from pyiexec.protocol.primitives import NULL_ADDRESS, Address, DealId, TaskId, to_bytes
 from pyiexec.protocol.results import ResultLink, format_link, pack, result_digest
 from pyiexec.protocol.tasks import TaskStatus
 from pyiexec.sdk import AsyncClient
 from pyiexec.sdk.faucet import ask_faucet
+from pyiexec.sdk.orders import SomeOrder
 
 STAKE = 10**9
 RESULT = b"proved by a key that the test holds\n"
@@ -84,6 +87,23 @@ async def complete(
             made.append(Call(profile.hub, data, gas=900_000, title="contribute and finalize"))
         await send_all(rpc, worker, made)
         return list(tasks)
+
+
+async def buy_without_enclave(
+    profile: NetworkProfile, provider: Signer, pool_owner: Signer, requester: Signer, app: Address, pool: Address
+) -> DealId:
+    """Buy one task without any tag, as release 9 cannot; the pool's own worker runs it."""
+
+    async def signed(signer: Signer, order: SomeOrder) -> SomeOrder:
+        async with AsyncClient(profile, signer) as client:
+            return client.orders.sign(order)
+
+    app_order = await signed(provider, AppOrder(app=app))
+    pool_order = await signed(pool_owner, WorkerpoolOrder(workerpool=pool, category=SHORT_CATEGORY))
+    terms = RequestOrder(app=app, workerpool=pool, requester=requester.address, category=SHORT_CATEGORY)
+    async with AsyncClient(profile, requester) as client:
+        match = await client.orders.match(app_order, NO_DATASET, pool_order, client.orders.sign(terms))
+        return match.deal_id
 
 
 async def _initialize(rpc: JsonRpc, worker: Signer, profile: NetworkProfile, deal_id: DealId, index: int) -> None:

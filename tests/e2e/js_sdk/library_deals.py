@@ -22,7 +22,7 @@ from pyiexec.protocol.orders import decode_order
 from pyiexec.protocol.primitives import NULL_ADDRESS, DealId, keccak256, to_bytes, to_hex
 from tests.e2e.js_sdk.client import ClientError, Library
 from tests.e2e.js_sdk.conftest import DATA_OWNER, POOL_OWNER, PROVIDER, REQUESTER, WORKER, JsNetwork
-from tests.e2e.js_sdk.enclave import RESULT, complete
+from tests.e2e.js_sdk.enclave import RESULT, buy_without_enclave, complete
 from tests.e2e.js_sdk.library_flows import BLINK, LibraryFlows
 
 KINDS = ("App", "Dataset", "Workerpool", "Request")
@@ -117,8 +117,6 @@ class DealFlows(LibraryFlows):
         if not self.enclaves:
             assert told["task"]["status"] == "COMPLETED"
             assert told["replicates"][0]["exitCode"] == 0
-            (log, *_) = requester("task.fetchLogs", known["task"])
-            assert log["worker"]
 
     def test_deals_are_found(self, requester: Library, known: dict[str, Any]) -> None:
         deals = requester("deal.fetchRequesterDeals", REQUESTER.address, {"appAddress": known["app"]})
@@ -127,6 +125,18 @@ class DealFlows(LibraryFlows):
         for kind in KINDS:
             found = requester(f"deal.fetchDealsBy{kind}order", hashes[kind])
             assert known["deal"] in [deal["dealid"] for deal in found["deals"]], kind
+
+    def test_logs_of_a_task_are_fetched(self, requester: Library, network: JsNetwork, known: dict[str, Any]) -> None:
+        task = known["task"]
+        if self.enclaves:
+            # Its own deals run in enclaves, which leave no logs; it reads those of any task of its account's.
+            accounts = (PROVIDER, POOL_OWNER, REQUESTER)
+            deal = asyncio.run(buy_without_enclave(network.profile, *accounts, known["app"], known["pool"]))
+            task = task_id(deal, 0)
+            assert requester("task.obsTask", task, {"dealid": deal})[-1]["message"] == "TASK_COMPLETED"
+        (log,) = requester("task.fetchLogs", task)
+        (replicate,) = requester("task.fetchOffchainInfo", task)["replicates"]
+        assert log == {"worker": replicate["worker"], "stdout": "", "stderr": ""}
 
     def test_a_contract_is_told_the_result(
         self, requester: Library, acting: Callable[[Signer | None], Library], network: JsNetwork, known: dict[str, Any]
