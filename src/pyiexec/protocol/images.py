@@ -19,11 +19,18 @@ from pyiexec.protocol.primitives import Bytes32
 DEFAULT_REGISTRY = "docker.io"
 #: The longest name, without tag and digest.
 _MAX_NAME = 255
+#: The longest name with both.
+_MAX_TEXT = _MAX_NAME + 1 + 128 + len("@sha256:") + 64
 
-_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9A-Fa-f:]+\])"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+#: What tells a host from the first part of a path: a dot, a port, brackets, or that it is this one.
+_HOST = (
+    rf"(?:{_LABEL}(?:\.{_LABEL})+(?::[0-9]{{1,5}})?|{_LABEL}:[0-9]{{1,5}}|localhost"
+    r"|\[[0-9A-Fa-f:]+\](?::[0-9]{1,5})?)"
+)
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REFERENCE = re.compile(
-    rf"(?P<name>(?:{_HOST}(?::[0-9]{{1,5}})?/)?{_PART}(?:/{_PART})*)"
+    rf"(?P<name>(?:{_HOST}/)?{_PART}(?:/{_PART})*)"
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?"
     r"(?:@sha256:(?P<digest>[0-9a-f]{64}))?",
     re.ASCII,
@@ -60,7 +67,7 @@ def parse_image(text: str) -> ImageName:
     Raises:
         IexecError: ``BAD_IMAGE`` when it is no image's name.
     """
-    match = _REFERENCE.fullmatch(text)
+    match = _REFERENCE.fullmatch(text) if len(text) <= _MAX_TEXT else None
     if match is None or len(match["name"]) > _MAX_NAME:
         raise IexecError("BAD_IMAGE", f"{text[:200]!r} is not the name of a container image")
     checksum = Bytes32(f"0x{match['digest']}") if match["digest"] else None

@@ -59,7 +59,10 @@ Run = Callable[..., Any]
         pytest.param("mkfifo /iexec_out/result", "APP_BAD_OUTPUT", "no plain file", id="pipe"),
         pytest.param("nc -lU /iexec_out/result & sleep 1", "APP_NO_RESULT", "result", id="socket"),
         pytest.param(
-            "truncate -s 1000000000000 /iexec_out/result", "APP_OUTPUT_TOO_LARGE", "more than 8388608", id="sparse terabyte"
+            "truncate -s 1000000000000 /iexec_out/result",
+            "APP_OUTPUT_TOO_LARGE",
+            "more than 8388608",
+            id="sparse terabyte",
         ),
         pytest.param(
             "for n in 1 2 3 4 5; do truncate -s 7000000 /iexec_out/$n; done",

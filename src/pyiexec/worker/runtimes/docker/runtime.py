@@ -118,8 +118,10 @@ class DockerRuntime:
         if ended.stop is not None:
             return _outcome(ended, ended.stop)
         end = end_of(ended.exit_code)
-        if end.cause is None:
-            end = outputs.fault or await anyio.to_thread.run_sync(publish, outputs.files, request.output_dir)
+        if end.cause is None and outputs.fault is not None:
+            end = outputs.fault
+        elif end.cause is None:
+            end = await anyio.to_thread.run_sync(publish, outputs.files, request.output_dir)
         return _outcome(ended, explain(end, ended.out_of_memory, outputs, request.limits))
 
     async def close(self) -> None:
