@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyiexec.foundation.clock import Clock
+from pyiexec.protocol.errors import IexecError
 from pyiexec.worker.runtimes.base import RunRequest, StreamName
 from pyiexec.worker.runtimes.docker.engine import Engine, Found
 from pyiexec.worker.runtimes.docker.frames import Frames
@@ -18,6 +19,8 @@ from pyiexec.worker.runtimes.endings import Log, Stop
 LOG_FLOOD = 64
 #: Seconds between two counts of processes: the first, and the longest.
 _COUNT_SECONDS = (0.05, 1.0)
+#: What the engine answers when it is the image's fault that it cannot be started.
+_NOT_STARTABLE = (400, 404)
 #: Seconds that the last of what was printed may take to arrive after the end.
 _DRAIN_SECONDS = 10.0
 
@@ -67,7 +70,7 @@ class Execution:
         """
         engine, name, limit = self._engine, self._name, self._limits.seconds
         async with engine.attached(name) as printed, engine.exit_of(name) as ended:
-            await engine.start(name)
+            await self._start()
             started = self._clock.monotonic()
             reader = asyncio.create_task(self._read(printed), name=f"output of {name}")
             counter = asyncio.create_task(self._count_processes(), name=f"processes of {name}")
@@ -92,6 +95,14 @@ class Execution:
             stdout=self._logs["stdout"].text(),
             stderr=self._logs["stderr"].text(),
         )
+
+    async def _start(self) -> None:
+        try:
+            await self._engine.start(self._name)
+        except IexecError as error:
+            if error.details.get("status") in _NOT_STARTABLE:
+                raise IexecError("APP_INVALID_IMAGE", f"the image cannot be started: {error.what}") from None
+            raise
 
     async def _watch(
         self, ended: asyncio.Future[Found], watchers: Iterable[asyncio.Task[None]], deadline: float
