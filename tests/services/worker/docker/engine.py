@@ -46,11 +46,12 @@ class DockerEngine:
         self.socket = self.folder / "docker.sock"
         self._log = (self.folder / "log").open("ab")
         self._processes: list[subprocess.Popen[bytes]] = []
-        self._start(
+        self._command = (
             *("/usr/sbin/dockerd", "--data-root", self.folder / "data", "--exec-root", self.folder / "exec"),
             *("--host", self.url, "--pidfile", self.folder / "pid", "--bridge=none", "--iptables=false"),
             *("--ip6tables=false", "--ip-masq=false", "--ip-forward=false", "--shutdown-timeout=1"),
         )
+        self._dockerd = self._start(*self._command)
         self.registry = Registry(self._start, self.folder)
         self._wait(lambda: self.docker("version", check=False).returncode == 0)
         self._wait(self.registry.is_up)
@@ -73,6 +74,22 @@ class DockerEngine:
     def images(self) -> list[str]:
         return sorted(self.docker("images", "--all", "--quiet", "--no-trunc").stdout.split())
 
+    def kill(self) -> None:
+        """End the engine, not what runs in it."""
+        containerd = int((self.folder / "exec/containerd/containerd.pid").read_text())
+        self._dockerd.kill()
+        self._dockerd.wait(30)
+        self._processes.remove(self._dockerd)
+        # It goes with its parent, in its own time; an engine that found it still there would wait for it.
+        while Path(f"/proc/{containerd}").exists():
+            time.sleep(0.01)
+
+    def restart(self) -> None:
+        """Start the engine after it was killed."""
+        (self.folder / "pid").unlink(missing_ok=True)
+        self._dockerd = self._start(*self._command)
+        self._wait(lambda: self.docker("version", check=False).returncode == 0)
+
     def remove(self) -> None:
         """Stop both and delete their folder."""
         for process in self._processes:
@@ -82,17 +99,17 @@ class DockerEngine:
         self._log.close()
         _delete(self.folder)
 
-    def _start(self, *command: str | Path) -> None:
-        self._processes.append(
-            subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=self._log,
-                stderr=self._log,
-                cwd=self.folder,
-                preexec_fn=tie_to_parent(signal.SIGTERM),
-            )
+    def _start(self, *command: str | Path) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            cwd=self.folder,
+            preexec_fn=tie_to_parent(signal.SIGTERM),
         )
+        self._processes.append(process)
+        return process
 
     def _wait(self, is_up: Any) -> None:
         deadline = time.monotonic() + _START_SECONDS

@@ -261,6 +261,36 @@ def test_what_a_killed_worker_left_is_removed_by_its_next_life_and_nothing_else(
     assert engine.volumes() == []
 
 
+def test_an_engine_killed_in_the_middle_of_a_run_is_told_and_cleared_when_it_is_back(
+    bench: Bench, engine: DockerEngine, shell: Image
+) -> None:
+    async def lose() -> IexecError:
+        begun = asyncio.Event()
+        task = asyncio.create_task(
+            bench.run(shell, "echo begun; sleep 1000", on_output=lambda stream, content: begun.set())
+        )
+        async with asyncio.timeout(30):
+            await begun.wait()
+            await asyncio.to_thread(engine.kill)
+            with pytest.raises(IexecError) as lost:
+                await task
+        return lost.value
+
+    async def live_again() -> None:
+        runtime = bench.runtime()
+        await runtime.open()
+        await runtime.close()
+
+    lost = asyncio.run(lose())
+    assert lost.code == "ENGINE_UNAVAILABLE"
+    assert lost.retry
+    engine.restart()
+    assert len(engine.containers()) == 2
+    asyncio.run(live_again())
+    assert engine.containers() == []
+    assert engine.volumes() == []
+
+
 def test_an_engine_that_is_not_there_is_named(bench: Bench) -> None:
     async def fail() -> None:
         runtime = bench.runtime(engine="unix:///nowhere/docker.sock")

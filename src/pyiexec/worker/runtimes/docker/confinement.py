@@ -25,6 +25,8 @@ LABEL = "pyiexec.worker"
 #: Where a holder finds its program.
 HOLDER_PROGRAM = "/pyiexec-holder"
 
+#: An engine that is stopped itself need not wait for containers to take notice.
+_STOP_SIGNAL = "SIGKILL"
 _SCRATCH = "/tmp"  # noqa: S108 - in the container, where it is nobody else's
 _SHARED_MEMORY_BYTES = 64 << 20
 _OPEN_FILES = 1024
@@ -56,6 +58,7 @@ def holder(image: str, volume: str, worker: str, program: Path) -> dict[str, Any
         "User": "65534:65534",
         "WorkingDir": "/",
         "Volumes": {},
+        "StopSignal": _STOP_SIGNAL,
         "Labels": {LABEL: worker},
         "NetworkDisabled": True,
         "HostConfig": confined
@@ -117,6 +120,7 @@ def application(
         "Env": [f"{name}={value}" for name, value in request.environment.items()],
         "User": settings.user,
         "Hostname": "iexec",
+        "StopSignal": _STOP_SIGNAL,
         "Labels": {LABEL: worker},
         "AttachStdin": False,
         "AttachStdout": True,

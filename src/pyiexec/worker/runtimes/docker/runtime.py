@@ -7,13 +7,14 @@ what it left, and removes it before it does anything else.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import itertools
 import stat
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 import anyio.to_thread
@@ -35,6 +36,9 @@ from pyiexec.worker.runtimes.docker.settings import DockerSettings
 from pyiexec.worker.runtimes.endings import Stop, publish
 
 log = get_logger(__name__)
+
+#: A call to the engine that makes or removes something.
+Making: TypeAlias = Coroutine[Any, Any, None]
 
 _SCHEME = "unix://"
 #: Seconds for which the removal of what a run used is waited for; the next start of the worker sees to the rest.
@@ -133,12 +137,18 @@ class DockerRuntime:
         name = f"pyiexec-{worker}-{next(self._numbers)}"
         keeper = f"{name}-holder"
         application = confinement.application(request, image, name, worker, self._settings)
-        async with (
-            self._volume(confinement.output_volume(name, worker, limits)),
-            self._container(keeper, confinement.holder(image["Id"], name, worker, self._holder)),
-            self._container(name, application),
-        ):
+        volume = confinement.output_volume(name, worker, limits)
+        keeping = confinement.holder(image["Id"], name, worker, self._holder)
+
+        async def keep() -> None:
+            await engine.create(keeper, keeping)
+            # Before the application is started: were it to end first, its output would go with it.
             await engine.start(keeper)
+
+        async with (
+            self._having({name: engine.create_volume(volume)}, engine.remove_volume),
+            self._having({keeper: keep(), name: engine.create(name, application)}, engine.remove),
+        ):
             ended = await Execution(engine, name, request, self._settings.processes, self._clock).run()
             if ended.stop is not None:
                 return ended, Outputs({}, False, None)
@@ -146,35 +156,25 @@ class DockerRuntime:
             return ended, await anyio.to_thread.run_sync(read_archive, archive, limits)
 
     @asynccontextmanager
-    async def _volume(self, definition: Mapping[str, Any]) -> AsyncIterator[None]:
+    async def _having(self, made: Mapping[str, Making], remove: Callable[[str], Making]) -> AsyncIterator[None]:
+        """Things of the engine, by their names: made at the same time, and removed together after the block."""
+        making = asyncio.gather(*made.values(), return_exceptions=True)
         try:
-            # Not interrupted: what is being made could not be removed.
-            with anyio.CancelScope(shield=True):
-                await self._engine.create_volume(definition)
+            for failure in await asyncio.shield(making):
+                if failure is not None:
+                    raise failure
             yield
         finally:
-            with _while_removing():
-                await self._removed(self._engine.remove_volume(definition["Name"]), definition["Name"])
+            with anyio.move_on_after(_REMOVAL_SECONDS, shield=True):
+                # What is still being made could not be removed.
+                await asyncio.wait({making})
+                await asyncio.gather(*(self._removed(remove(name), name) for name in made))
 
-    @asynccontextmanager
-    async def _container(self, name: str, definition: Mapping[str, Any]) -> AsyncIterator[None]:
-        try:
-            with anyio.CancelScope(shield=True):
-                await self._engine.create(name, definition)
-            yield
-        finally:
-            with _while_removing():
-                await self._removed(self._engine.remove(name), name)
-
-    async def _removed(self, removal: Any, name: str) -> None:
+    async def _removed(self, removal: Making, name: str) -> None:
         try:
             await removal
         except IexecError as error:
             log.warning("what a run used was not removed", name=name, error=str(error))
-
-
-def _while_removing() -> anyio.CancelScope:
-    return anyio.move_on_after(_REMOVAL_SECONDS, shield=True)
 
 
 def docker_runtime(cache_dir: Path | None, **options: Any) -> DockerRuntime | None:
