@@ -42,7 +42,11 @@ class DockerEngine:
 
     def __init__(self) -> None:
         _install()
-        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        with _one_at_a_time():
+            _remove_left_over()
+            self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+            self._lock = (self.folder / "in-use").open("w")
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
         self.socket = self.folder / "docker.sock"
         self._log = (self.folder / "log").open("ab")
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -98,6 +102,7 @@ class DockerEngine:
             process.wait(30)
         self._log.close()
         _delete(self.folder)
+        self._lock.close()
 
     def _start(self, *command: str | Path) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
@@ -262,6 +267,17 @@ def _one_at_a_time() -> Iterator[None]:
     with (Path(tempfile.gettempdir()) / f"{_PREFIX}preparation").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _remove_left_over() -> None:
+    """Delete the folders of test runs that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/"):
+        try:
+            with (folder / "in-use").open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _delete(folder)
+        except OSError:
+            continue  # in use, or another run is deleting it
 
 
 def _delete(folder: Path) -> None:

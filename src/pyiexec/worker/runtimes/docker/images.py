@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import anyio
 import anyio.to_thread
@@ -50,8 +51,9 @@ class Images:
         self._architecture = ""
         self._engine_disk = Path()
         self._sizes: OrderedDict[str, int] = OrderedDict()
-        # One at a time: what the disk loses meanwhile is put down to the image that is arriving.
-        self._pulling = asyncio.Lock()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._accounting = asyncio.Lock()
+        self._arriving = 0
 
     def open(self, info: Found) -> None:
         """Take stock of what an earlier life fetched; `info` is what the engine says of itself."""
@@ -79,7 +81,8 @@ class Images:
         if self._settings.registries and name.registry not in self._settings.registries:
             raise IexecError("APP_UNSUPPORTED", f"this worker takes no images from {name.registry[:100]!r}")
         pinned = name.pinned(image.checksum)
-        async with self._pulling:
+        # Who asks for an image waits for whoever fetches it already, and for nobody else.
+        async with self._locks.setdefault(pinned, asyncio.Lock()):
             found = await self._engine.image(pinned)
             fetched = found is None
             if found is None:
@@ -90,30 +93,33 @@ class Images:
                 if fetched:
                     await self._engine.remove_image(found["Id"])
                 raise
-            if fetched or pinned in self._sizes:
-                # What was there before is its owner's to clear.
-                self._sizes[pinned] = found["Size"]
-                self._sizes.move_to_end(pinned)
-                await self._evict(keep=pinned)
-                await anyio.to_thread.run_sync(self._write)
+        if fetched or pinned in self._sizes:
+            # What was there before is its owner's to clear.
+            await self._account(pinned, found["Size"])
         return found
+
+    async def _account(self, pinned: str, size: int) -> None:
+        """Note that an image was used, and let go of those longest not used when there are too many."""
+        async with self._accounting:
+            self._sizes[pinned] = size
+            self._sizes.move_to_end(pinned)
+            for name in list(self._sizes):
+                if sum(self._sizes.values()) <= self._settings.images_bytes:
+                    break
+                if name != pinned:
+                    # The engine does not let go of an image that a running container has.
+                    await self._engine.remove_image(name)
+                    del self._sizes[name]
+            await anyio.to_thread.run_sync(self._write)
 
     def _write(self) -> None:
         partial = self._index.with_suffix(".part")
         partial.write_bytes(msgspec.json.encode(dict(self._sizes)))
         partial.replace(self._index)
 
-    async def _evict(self, keep: str) -> None:
-        for name in list(self._sizes):
-            if sum(self._sizes.values()) <= self._settings.images_bytes:
-                return
-            if name != keep:
-                # The engine does not let go of an image that a container has.
-                await self._engine.remove_image(name)
-                del self._sizes[name]
-
     async def _pull(self, name: ImageName, checksum: Bytes32, pinned: str) -> Found:
         log.info("fetching an image", image=pinned)
+        self._arriving += 1
         try:
             async with asyncio.timeout(self._settings.pull_seconds), asyncio.TaskGroup() as group:
                 watch = group.create_task(self._watch_disk(pinned))
@@ -124,6 +130,8 @@ class Images:
             raise IexecError("APP_IMAGE_UNAVAILABLE", what) from None
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
+        finally:
+            self._arriving -= 1
         found = await self._engine.image(pinned)
         if found is None:
             raise IexecError("APP_IMAGE_UNAVAILABLE", f"the transfer of the image {pinned} broke off")
@@ -141,17 +149,20 @@ class Images:
         """Stop a transfer that unpacks to more than an image may have.
 
         How large a layer will be nobody knows before it has been unpacked, and nothing tells of the disk's filling:
-        hence a look every now and then. An engine whose folder cannot be seen from here is not watched.
+        hence a look every now and then. Images that arrive together are allowed what they are all allowed. An engine
+        whose folder cannot be seen from here is not watched.
         """
         try:
             before = (await anyio.to_thread.run_sync(shutil.disk_usage, self._engine_disk)).used
         except OSError:
             log.warning("the engine's disk cannot be watched", folder=str(self._engine_disk))
             return
+        together = self._arriving
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
+            together = max(together, self._arriving)
             used = (await anyio.to_thread.run_sync(shutil.disk_usage, self._engine_disk)).used
-            if used - before > _TRANSIENT * self._settings.max_image_bytes:
+            if used - before > together * _TRANSIENT * self._settings.max_image_bytes:
                 raise self._too_large(pinned)
 
     def _too_large(self, pinned: str) -> IexecError:
