@@ -48,22 +48,26 @@ def output_volume(name: str, worker: str, limits: Limits) -> dict[str, Any]:
     }
 
 
-def holder(image: str, volume: str, worker: str, program: Path) -> dict[str, Any]:
+def holder(image: Mapping[str, Any], volume: str, worker: str, program: Path) -> dict[str, Any]:
     """A container that does nothing but keep a volume mounted; of the application's image it executes nothing."""
     confined = _confined("none")
     return {
-        "Image": image,
+        "Image": image["Id"],
         "Entrypoint": [HOLDER_PROGRAM],
         "Cmd": [],
         "User": "65534:65534",
         "WorkingDir": "/",
-        "Volumes": {},
         "StopSignal": _STOP_SIGNAL,
         "Labels": {LABEL: worker},
         "NetworkDisabled": True,
         "HostConfig": confined
         | {
-            "Mounts": [_bind(str(program), HOLDER_PROGRAM), _volume(volume)],
+            "Mounts": [
+                _bind(str(program), HOLDER_PROGRAM),
+                _volume(volume),
+                # Or else the engine makes volumes on its disk, and copies into them what the image has there.
+                *(_scratch(path, _HOLDER_BYTES) for path in dict.fromkeys(declared_volumes(image))),
+            ],
             "Memory": _HOLDER_BYTES,
             "MemorySwap": _HOLDER_BYTES,
             "PidsLimit": 1,

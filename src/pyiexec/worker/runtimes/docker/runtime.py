@@ -138,7 +138,7 @@ class DockerRuntime:
         keeper = f"{name}-holder"
         application = confinement.application(request, image, name, worker, self._settings)
         volume = confinement.output_volume(name, worker, limits)
-        keeping = confinement.holder(image["Id"], name, worker, self._holder)
+        keeping = confinement.holder(image, name, worker, self._holder)
 
         async def keep() -> None:
             await engine.create(keeper, keeping)
