@@ -203,6 +203,14 @@ def test_volumes_of_an_image_are_scratch_space_too(bench: Bench, engine: DockerE
     assert engine.docker("system", "df", "--format", "{{.Size}}").stdout.splitlines()[1:] == before.splitlines()[1:]
 
 
+def test_nothing_of_an_image_is_executed_but_its_command(bench: Bench, engine: DockerEngine) -> None:
+    now_and_then = {"Interval": 10_000_000, "Test": ["CMD-SHELL", "touch /iexec_out/health"]}
+    image: Image = engine.registry.shell("healthy", Healthcheck=now_and_then, StopSignal="SIGWINCH")
+    outcome = asyncio.run(bench.run(image, "sleep 1; ls /iexec_out > /iexec_out/result" + RESULT))
+    assert outcome.cause is None, outcome
+    assert bench.result() == "result\n"
+
+
 def test_an_application_without_end_of_folders_is_refused(bench: Bench, run: Run) -> None:
     outcome = asyncio.run(run("cd /iexec_out; while mkdir d; do cd d || exit 1; done; exit 1"))
     assert outcome.cause == "APP_OUTPUT_TOO_LARGE"

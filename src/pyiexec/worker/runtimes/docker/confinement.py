@@ -27,6 +27,8 @@ HOLDER_PROGRAM = "/pyiexec-holder"
 
 #: An engine that is stopped itself need not wait for containers to take notice.
 _STOP_SIGNAL = "SIGKILL"
+#: An image may name a command that the engine executes now and then, in whatever container has the image.
+_NO_HEALTH_CHECK = {"Test": ["NONE"]}
 _SCRATCH = "/tmp"  # noqa: S108 - in the container, where it is nobody else's
 _SHARED_MEMORY_BYTES = 64 << 20
 _OPEN_FILES = 1024
@@ -58,6 +60,7 @@ def holder(image: Mapping[str, Any], volume: str, worker: str, program: Path) ->
         "User": "65534:65534",
         "WorkingDir": "/",
         "StopSignal": _STOP_SIGNAL,
+        "Healthcheck": _NO_HEALTH_CHECK,
         "Labels": {LABEL: worker},
         "NetworkDisabled": True,
         "HostConfig": confined
@@ -125,6 +128,7 @@ def application(
         "User": settings.user,
         "Hostname": "iexec",
         "StopSignal": _STOP_SIGNAL,
+        "Healthcheck": _NO_HEALTH_CHECK,
         "Labels": {LABEL: worker},
         "AttachStdin": False,
         "AttachStdout": True,

@@ -117,8 +117,8 @@ class DockerRuntime:
         except IexecError as error:
             if error.code != "APP_INVALID_IMAGE":
                 raise
-            never = Ended(Stop(error.code, error.what), 0, False, 0.0, b"", b"")
-            return _outcome(never, Stop(error.code, error.what))
+            stop = Stop(error.code, error.what)
+            ended, outputs = Ended(stop, 0, False, 0.0, b"", b""), Outputs({}, False, None)
         if ended.stop is not None:
             return _outcome(ended, ended.stop)
         end = end_of(ended.exit_code)
