@@ -6,8 +6,10 @@ import asyncio
 import gzip
 import io
 import socket
+import subprocess
 import tarfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -120,12 +122,18 @@ def test_a_layer_that_unpacks_to_more_than_an_image_may_have_stops_the_transfer(
 
     asyncio.run(fetch())
     assert engine.images() == before
-    assert size_of(engine.folder / "data") - size < 16 * MEBIBYTE
+    # The engine clears away what it had unpacked after it has let go of the transfer.
+    deadline = time.monotonic() + 30
+    while size_of(engine.folder / "data") - size > 4 * MEBIBYTE:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def size_of(folder: Path) -> int:
     """Bytes that a folder takes on the disk."""
-    return sum(512 * path.lstat().st_blocks for path in folder.rglob("*"))
+    # Files may go while it looks, which it says and counts on.
+    told = subprocess.run(["du", "--summarize", "--block-size=1", folder], capture_output=True, text=True, check=False)
+    return int(told.stdout.split()[0])
 
 
 class _Zeros(io.RawIOBase):
