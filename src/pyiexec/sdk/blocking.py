@@ -110,6 +110,10 @@ class Client:
         """Store a WebAssembly module and register it."""
         return self._call(self._client.apps.deploy, name, module)
 
+    def deploy_app_image(self, name: str, image: str) -> Deployed:
+        """Register a container image, named with its digest."""
+        return self._call(self._client.apps.deploy_image, name, image)
+
     def app(self, address: Address) -> App:
         """What the chain knows of an application."""
         return self._call(self._client.apps.show, address)

@@ -7,22 +7,33 @@ from collections.abc import Callable, Mapping, Sequence
 import anyio
 import anyio.to_thread
 
+from pyiexec.chain.registries import AppAsset
 from pyiexec.protocol import ids
 from pyiexec.protocol.errors import IexecError
+from pyiexec.protocol.images import is_image
 from pyiexec.protocol.multiaddr import decode_multiaddr
 from pyiexec.protocol.params import DealParams, parse_params, split_arguments
 from pyiexec.protocol.primitives import Bytes32, ResultDigest
 from pyiexec.protocol.printed import Printed
 from pyiexec.protocol.replicates import ReplicateStatus
 from pyiexec.protocol.results import pack, result_digest
-from pyiexec.protocol.tags import TEE
+from pyiexec.protocol.tags import GPU, TEE
 from pyiexec.worker import environment
 from pyiexec.worker.conduct import Conduct
 from pyiexec.worker.facts import Facts
 from pyiexec.worker.printouts import Printout, Printouts
 from pyiexec.worker.record import TaskRecord
 from pyiexec.worker.rules import Advanced, Broke, Computed
-from pyiexec.worker.runtimes.base import RunOutcome, RunRequest, RunStatus, Runtime, limits_for, seed_for_task
+from pyiexec.worker.runtimes.base import (
+    Application,
+    Image,
+    RunOutcome,
+    RunRequest,
+    RunStatus,
+    Runtime,
+    limits_for,
+    seed_for_task,
+)
 from pyiexec.worker.runtimes.registry import runtime_for
 from pyiexec.worker.staging import Staging, TaskFolder, read_outputs
 
@@ -59,8 +70,7 @@ class Computation:
         check_secrecy(params, facts.deal.tag)
         arguments = split_arguments(params.iexec_args)
         folder.prepare()
-        await self._staging.app(facts.app, folder)
-        runtime = await self._runtime_for(facts, folder)
+        runtime, app = await self._obtain(facts.app, folder)
         advance(Advanced(ReplicateStatus.APP_DOWNLOADED))
         if facts.dataset is not None:
             await self._staging.dataset(facts.deal.dataset.pointer, facts.dataset, folder)
@@ -69,7 +79,7 @@ class Computation:
         with self._printouts.of(record.task_id) as printout:
             outcome = await runtime.run(
                 RunRequest(
-                    app=folder.app,
+                    app=app,
                     args=arguments,
                     environment=environment.variables(record.authorization, facts.deal, params.iexec_input_files),
                     input_dir=folder.inputs,
@@ -77,6 +87,7 @@ class Computation:
                     limits=limits_for(facts.category_seconds),
                     seed=seed_for_task(record.task_id),
                     on_output=printout.write,
+                    gpu=bool(int(facts.deal.tag, 16) & GPU),
                 )
             )
         printed = _printed(outcome, printout)
@@ -89,12 +100,17 @@ class Computation:
         digest = await anyio.to_thread.run_sync(self._pack, record, folder, outcome, callback)
         return Computed(digest, ids.result_hash(record.task_id, digest), outcome.exit_code, printed)
 
-    async def _runtime_for(self, facts: Facts, folder: TaskFolder) -> Runtime:
-        assert facts.app is not None
-        address = decode_multiaddr(facts.app.multiaddr)
+    async def _obtain(self, app: AppAsset, folder: TaskFolder) -> tuple[Runtime, Application]:
+        """The application, ready to be run: an image on the engine, content in the task's folder."""
+        address = decode_multiaddr(app.multiaddr)
+        if is_image(address):
+            runtime, image = runtime_for(self._runtimes, address), Image(address, app.checksum)
+            await runtime.prepare(image)
+            return runtime, image
+        await self._staging.app(app, folder)
         with folder.app.open("rb") as file:
             magic = file.read(_MAGIC_BYTES)
-        return runtime_for(self._runtimes, address, magic)
+        return runtime_for(self._runtimes, address, magic), folder.app
 
     def _pack(self, record: TaskRecord, folder: TaskFolder, outcome: RunOutcome, callback: bool) -> ResultDigest:
         files = _with_logs(read_outputs(folder.outputs), outcome)

@@ -64,7 +64,8 @@ async def serve(
         randomness: of the pauses between reconnections.
 
     Raises:
-        IexecError: ``BAD_SETTINGS``, ``BAD_KEY``, ``WALLET_MISSING``, ``DATABASE_UNAVAILABLE``.
+        IexecError: ``BAD_SETTINGS``, ``BAD_KEY``, ``WALLET_MISSING``, ``DATABASE_UNAVAILABLE``; where containers
+            are to be run ``ENGINE_UNAVAILABLE``, ``ENGINE_UNSAFE``.
     """
     clock = clock or SystemClock()
     signer = read_key_file(settings.key_file, settings.password_file)
@@ -94,9 +95,10 @@ async def serve(
         )
         cache.open()
         stack.push_async_callback(cache.close)
-        runtimes = load_runtimes(settings.data_dir / "runtimes")
+        runtimes = load_runtimes(settings.data_dir / "runtimes", settings.runtimes)
         for runtime in runtimes:
             stack.push_async_callback(runtime.close)
+            await runtime.open()
         feed = await stack.enter_async_context(HeadFeed(settings.rpc_url, clock=clock))
         transactions = await stack.enter_async_context(
             TransactionManager(rpc, signer, database, feed, chain_id=chain_id, clock=clock)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -38,6 +38,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
             to get its stake back.
         allow_unhashed_inputs: also fetch input files that no hash protects, from any URL. Workers may then honestly
             disagree, and a URL may point into the worker's own network.
+        runtimes: settings of runtimes, by their names; containers are run when there are some for ``docker``.
         behaviour: honest, unless the network is being tested.
     """
 
@@ -57,4 +58,5 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     deal_patience_seconds: Annotated[float, Meta(ge=0)] = 15.0
     claim_after_seconds: Annotated[float, Meta(ge=0)] = 120.0
     allow_unhashed_inputs: bool = False
+    runtimes: dict[str, dict[str, Any]] | None = None
     behaviour: Behaviour = "honest"
