@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
@@ -22,8 +22,10 @@ import anyio.to_thread
 from pyiexec.foundation.clock import Clock, SystemClock
 from pyiexec.protocol.errors import IexecError
 from pyiexec.worker.runtimes.base import RunOutcome, RunRequest, RunStatus
-from pyiexec.worker.runtimes.lane import CONFIGURATION, Interruption, Lane
+from pyiexec.worker.runtimes.interruption import Interruption
+from pyiexec.worker.runtimes.lane import CONFIGURATION, Lane
 from pyiexec.worker.runtimes.modules import ModuleCache, is_wasm
+from pyiexec.worker.runtimes.suspension import Suspension
 
 T = TypeVar("T")
 
@@ -85,13 +87,17 @@ class WasmRuntime:
                 except Exception as error:
                     return error
 
-            async with _stopping_after(request.limits.seconds, interruption):
+            async with _stopping_after(request.limits.seconds, interruption, request.suspension):
                 outcome = await self._in_thread(prepare_and_run)
         # A cancelled run has an outcome too, which is nobody's.
         await anyio.lowlevel.checkpoint_if_cancelled()
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
+
+    async def collect(self, size: int) -> int:
+        """Delete `size` bytes of compiled modules from the disk, the longest unused first; the bytes deleted."""
+        return await anyio.to_thread.run_sync(self._modules.collect, size)
 
     async def close(self) -> None:
         """Free the engines."""
@@ -132,18 +138,26 @@ def _never_ran(error: IexecError) -> RunOutcome:
 
 
 @asynccontextmanager
-async def _stopping_after(seconds: float, interruption: Interruption) -> AsyncIterator[None]:
-    """Interrupt the run inside once it has taken `seconds`, or as soon as the caller is cancelled."""
+async def _stopping_after(
+    seconds: float, interruption: Interruption, suspension: Suspension | None
+) -> AsyncIterator[None]:
+    """Interrupt the run inside once it has taken `seconds`, or as soon as the caller is cancelled.
+
+    While `suspension` lasts the run stands still, and takes no time.
+    """
 
     async def watch() -> None:
         try:
-            while (left := seconds - interruption.elapsed()) > 0:  # noqa: ASYNC110 - time is all it waits for
+            while (left := seconds - interruption.elapsed()) > 0:
+                if suspension is not None:
+                    await suspension.lifted()
                 await anyio.sleep(left)
         finally:
             interruption.interrupt()
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(watch)
-        yield
-        interruption.disarm()
-        group.cancel_scope.cancel()
+    with nullcontext() if suspension is None else suspension.over(interruption):
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch)
+            yield
+            interruption.disarm()
+            group.cancel_scope.cancel()
