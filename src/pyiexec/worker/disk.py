@@ -7,7 +7,7 @@ The budget covers the whole folder of the worker, as the disk counts it: a file 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -65,7 +65,8 @@ class Disk:
         keepers: asked in their order to make room.
 
     Attributes:
-        full: whether the last task found no room, and none has ended since.
+        full: whether the last task found no room, as far as was looked since.
+        on_full: called when that begins.
     """
 
     def __init__(self, folder: Path, budget: int | None, keepers: Sequence[Keeper] = ()) -> None:
@@ -74,6 +75,7 @@ class Disk:
         self._keepers = list(keepers)
         self._promised = 0
         self.full = False
+        self.on_full: Callable[[], None] = lambda: None
 
     @property
     def budget(self) -> int | None:
@@ -100,7 +102,9 @@ class Disk:
         try:
             missing = await self._make_room(self._budget)
             if missing:
-                self.full = True
+                if not self.full:
+                    self.full = True
+                    self.on_full()
                 raise IexecError(
                     "WORKER_DISK_FULL", f"a task needs {missing} bytes more than disk_bytes, {self._budget}, leaves it"
                 )
