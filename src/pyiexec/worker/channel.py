@@ -56,6 +56,11 @@ LONGEST_PAUSE = 5.0
 Handler = Callable[[Sequence[tuple[int, Command]]], Awaitable[None]]
 
 
+def channel_url(scheduler_url: str) -> str:
+    """Where the scheduler at an HTTP origin talks to workers."""
+    return scheduler_url.rstrip("/").replace("http", "ws", 1) + "/v1/worker"
+
+
 class Channel:
     """The conversation of one worker with one scheduler.
 
@@ -76,7 +81,7 @@ class Channel:
         clock: Clock,
         randomness: random.Random,
     ) -> None:
-        self._url = scheduler_url.rstrip("/").replace("http", "ws", 1) + "/v1/worker"
+        self._url = channel_url(scheduler_url)
         self._signer = signer
         self._chain_id = chain_id
         self._workerpool = workerpool

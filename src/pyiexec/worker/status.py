@@ -15,9 +15,12 @@ from pathlib import Path
 import msgspec
 
 from pyiexec.foundation.clock import Clock
+from pyiexec.foundation.logs import get_logger
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import Address, TaskId
 from pyiexec.protocol.replicates import ReplicateStatus
+
+log = get_logger(__name__)
 
 #: Name of the socket in the worker's folder.
 SOCKET = "status.sock"
@@ -69,7 +72,7 @@ async def telling(data_dir: Path, tell: Callable[[], Awaitable[WorkerStatus]], c
     """Answer visitors for as long as the block lasts. The folder must be this process's alone."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
+        try:
             wanted = (await reader.readline()).strip()
             if wanted in (b"status", b"watch"):
                 writer.write(msgspec.json.encode(await tell()) + b"\n")
@@ -78,7 +81,11 @@ async def telling(data_dir: Path, tell: Callable[[], Awaitable[WorkerStatus]], c
                 await clock.sleep(WATCH_SECONDS)
                 writer.write(msgspec.json.encode(await tell()) + b"\n")
                 await writer.drain()
-        writer.close()
+        except (ConnectionError, ValueError):
+            # Gone, or asking for more than a line holds: nobody is owed an answer.
+            log.debug("a visitor left")
+        finally:
+            writer.close()
 
     visits: set[asyncio.Task[None]] = set()
 
