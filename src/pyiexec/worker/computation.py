@@ -26,7 +26,6 @@ from pyiexec.worker.record import TaskRecord
 from pyiexec.worker.rules import Advanced, Broke, Computed
 from pyiexec.worker.runtimes.base import RunOutcome, RunRequest, RunStatus, Runtime, limits_for, seed_for_task
 from pyiexec.worker.runtimes.registry import runtime_for
-from pyiexec.worker.runtimes.suspension import Suspension
 from pyiexec.worker.staging import Staging, TaskFolder, read_outputs
 
 #: First bytes of an application by which a runtime knows its own.
@@ -50,14 +49,12 @@ class Computation:
         conduct: Conduct,
         printouts: Printouts,
         disk: Disk,
-        suspension: Suspension,
     ) -> None:
         self._staging = staging
         self._runtimes = runtimes
         self._conduct = conduct
         self._printouts = printouts
         self._disk = disk
-        self._suspension = suspension
         self.checksums: dict[str, None] = {}
 
     async def produce(self, record: TaskRecord, facts: Facts, folder: TaskFolder, advance: Advance) -> Computed | Broke:
@@ -98,7 +95,6 @@ class Computation:
                     limits=limits_for(facts.category_seconds),
                     seed=seed_for_task(record.task_id),
                     on_output=printout.write,
-                    suspension=self._suspension,
                 )
             )
         printed = _printed(outcome, printout)

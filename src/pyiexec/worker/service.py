@@ -40,7 +40,6 @@ from pyiexec.worker.governor import Governor
 from pyiexec.worker.journal import MIGRATIONS, open_journal
 from pyiexec.worker.printouts import Printouts
 from pyiexec.worker.runtimes.registry import load_runtimes
-from pyiexec.worker.runtimes.suspension import Suspension
 from pyiexec.worker.sensors import LinuxSensors, Sensors
 from pyiexec.worker.settings import WorkerSettings
 from pyiexec.worker.staging import Staging
@@ -114,8 +113,7 @@ async def serve(
             [cache, *(runtime for runtime in runtimes if isinstance(runtime, Keeper))],
         )
         cache.fits = disk.fits
-        suspension = Suspension()
-        governor = Governor(settings, sensors or LinuxSensors(), suspension, disk, clock, lambda: channel.offer_anew())
+        governor = Governor(settings, sensors or LinuxSensors(), disk, clock, lambda: channel.offer_anew())
         await governor.begin()
         feed = await stack.enter_async_context(HeadFeed(settings.rpc_url, clock=clock))
         transactions = await stack.enter_async_context(
@@ -132,7 +130,7 @@ async def serve(
             bandwidth=download,
         )
         printouts = Printouts(clock)
-        computation = Computation(staging, runtimes, conduct, printouts, disk, suspension)
+        computation = Computation(staging, runtimes, conduct, printouts, disk)
         tasks = Tasks(
             settings=settings,
             signer=signer,

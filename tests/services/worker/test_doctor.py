@@ -119,4 +119,4 @@ async def test_the_dashboard_shows_the_worker_until_it_ends(
     os.close(terminal)
     assert ended == 0, shown.decode()
     assert network.workers[0].address.encode() in shown
-    assert (settings.data_dir / "worker.log").stat().st_size > 0
+    assert (settings.data_dir / "worker.log").is_file()

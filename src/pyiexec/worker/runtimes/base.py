@@ -10,7 +10,6 @@ from typing import Literal, Protocol, TypeAlias
 
 from pyiexec.protocol.errors import CATALOGUE, IexecError
 from pyiexec.protocol.primitives import TaskId, keccak256, to_bytes
-from pyiexec.worker.runtimes.suspension import Suspension
 
 MEBIBYTE = 1 << 20
 
@@ -81,7 +80,6 @@ class RunRequest:
         limits: what the run may use.
         seed: seed of the application's randomness, see `seed_for_task`.
         on_output: told what the application prints while it runs.
-        suspension: what may make the run stand still for a while; such time is not the application's.
     """
 
     app: bytes | Path
@@ -92,7 +90,6 @@ class RunRequest:
     limits: Limits
     seed: bytes = field(repr=False)
     on_output: OnOutput | None = None
-    suspension: Suspension | None = None
 
     def __post_init__(self) -> None:
         if any("\0" in text for text in [*self.args, *self.environment, *self.environment.values()]):

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +32,6 @@ from wasmtime import (
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.results import callback_data, read_computed, result_digest
 from pyiexec.worker.runtimes.base import MEBIBYTE, Limits, RunOutcome, RunRequest, RunStatus
-from pyiexec.worker.runtimes.interruption import Interruption, answer_epochs
 from pyiexec.worker.runtimes.modules import ModuleCache
 from pyiexec.worker.runtimes.wasi.abi import MODULE
 from pyiexec.worker.runtimes.wasi.call_table import CALLS
@@ -60,6 +61,38 @@ class Prepared:
     initial_bytes: int
 
 
+class Interruption:
+    """The switch that stops a run from another thread, whenever it is pressed, and the watch that times it."""
+
+    def __init__(self, interrupt: Callable[[], None], monotonic: Callable[[], float]) -> None:
+        self._interrupt = interrupt
+        self._monotonic = monotonic
+        self._started: float | None = None
+        self._lock = threading.Lock()
+        self._armed = True
+        self.requested = False
+
+    def interrupt(self) -> None:
+        """Stop the run, unless it has ended."""
+        with self._lock:
+            if self._armed:
+                self.requested = True
+                self._interrupt()
+
+    def start(self) -> None:
+        """The application starts now; compiling it was not its time."""
+        self._started = self._monotonic()
+
+    def elapsed(self) -> float:
+        """Seconds since the application started, 0 before it did."""
+        return 0.0 if self._started is None else self._monotonic() - self._started
+
+    def disarm(self) -> None:
+        """The run has ended: the engine may serve another one."""
+        with self._lock:
+            self._armed = False
+
+
 class Lane:
     """An engine for one run at a time. Its methods block; only `interrupt` may be called from another thread."""
 
@@ -70,7 +103,6 @@ class Lane:
         self._linker = Linker(self._engine)
         self._host.link(self._linker)
         self._prepared: OrderedDict[str, Prepared] = OrderedDict()
-        self._answering: object = None
 
     def close(self) -> None:
         """Free the engine."""
@@ -129,9 +161,6 @@ class Lane:
             store.set_limits(limits.memory_bytes, _TABLE_ELEMENTS, instances=1, tables=16, memories=1)
             store.set_fuel(limits.fuel)
             store.set_epoch_deadline(1)
-            if request.suspension is not None:
-                self._answering = answer_epochs(store, interruption.stand)
-            interruption.stand()
             interruption.start()
             end = self._execute(prepared, store, process, limits, interruption)
             seconds = interruption.elapsed()
@@ -142,7 +171,6 @@ class Lane:
             self._host.end()
             process.end()
             store.close()
-            self._answering = None
         return RunOutcome(
             status=RunStatus.FAILED if end.cause else RunStatus.SUCCEEDED,
             exit_code=end.exit_code,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
@@ -22,10 +22,8 @@ import anyio.to_thread
 from pyiexec.foundation.clock import Clock, SystemClock
 from pyiexec.protocol.errors import IexecError
 from pyiexec.worker.runtimes.base import RunOutcome, RunRequest, RunStatus
-from pyiexec.worker.runtimes.interruption import Interruption
-from pyiexec.worker.runtimes.lane import CONFIGURATION, Lane
+from pyiexec.worker.runtimes.lane import CONFIGURATION, Interruption, Lane
 from pyiexec.worker.runtimes.modules import ModuleCache, is_wasm
-from pyiexec.worker.runtimes.suspension import Suspension
 
 T = TypeVar("T")
 
@@ -87,7 +85,7 @@ class WasmRuntime:
                 except Exception as error:
                     return error
 
-            async with _stopping_after(request.limits.seconds, interruption, request.suspension):
+            async with _stopping_after(request.limits.seconds, interruption):
                 outcome = await self._in_thread(prepare_and_run)
         # A cancelled run has an outcome too, which is nobody's.
         await anyio.lowlevel.checkpoint_if_cancelled()
@@ -138,26 +136,18 @@ def _never_ran(error: IexecError) -> RunOutcome:
 
 
 @asynccontextmanager
-async def _stopping_after(
-    seconds: float, interruption: Interruption, suspension: Suspension | None
-) -> AsyncIterator[None]:
-    """Interrupt the run inside once it has taken `seconds`, or as soon as the caller is cancelled.
-
-    While `suspension` lasts the run stands still, and takes no time.
-    """
+async def _stopping_after(seconds: float, interruption: Interruption) -> AsyncIterator[None]:
+    """Interrupt the run inside once it has taken `seconds`, or as soon as the caller is cancelled."""
 
     async def watch() -> None:
         try:
-            while (left := seconds - interruption.elapsed()) > 0:
-                if suspension is not None:
-                    await suspension.lifted()
+            while (left := seconds - interruption.elapsed()) > 0:  # noqa: ASYNC110 - time is all it waits for
                 await anyio.sleep(left)
         finally:
             interruption.interrupt()
 
-    with nullcontext() if suspension is None else suspension.over(interruption):
-        async with anyio.create_task_group() as group:
-            group.start_soon(watch)
-            yield
-            interruption.disarm()
-            group.cancel_scope.cancel()
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        yield
+        interruption.disarm()
+        group.cancel_scope.cancel()
