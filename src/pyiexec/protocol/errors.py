@@ -297,8 +297,17 @@ CATALOGUE: dict[str, Entry] = {
         "Read why each worker failed; claim the refund after the final deadline and choose another pool.",
         http_status=409,
     ),
+    "WORKER_DISK_FULL": Entry(
+        "Raise disk_bytes in the worker's settings, or wait until its tasks have ended.", http_status=507
+    ),
     "WORKER_FORGOT": Entry("Nothing: another worker was given the task. Keep a worker's data folder.", http_status=409),
     "WORKER_REFUSED": Entry("Ask the manager of the workerpool to let this worker in.", http_status=403),
+    "WORKER_STOPPED": Entry(
+        "Start it: `pyiexec worker start`, or the systemd unit it was given.", retry=True, http_status=503
+    ),
+    "WORKER_SUSPENDED": Entry(
+        "Nothing: the worker's owner uses the machine; the task goes to another worker.", http_status=409
+    ),
     "WRONG_PASSWORD": Entry("Give the password the keystore file was made with.", http_status=403),
     "WRONG_WORKERPOOL": Entry("Check workerpool, hub and scheduler_url in the worker's settings.", http_status=409),
 }

@@ -27,7 +27,14 @@ _S = ReplicateStatus
 #: Failures that lie in what was bought, not in the worker: every worker would meet them.
 _TASK_CAUSES = ("APP_", "BAD_PARAMS", "BAD_RESULT", "CONTENT_", "DATASET_", "INPUT_", "TEE_")
 #: Ends that nobody is to blame for.
-_NOBODYS_FAULT = ("CONSENSUS_REACHED", "CONTRIBUTION_TIMEOUT", "TASK_ABORTED", "TASK_CLAIMED", "TASK_NOT_ACTIVE")
+_NOBODYS_FAULT = (
+    "CONSENSUS_REACHED",
+    "CONTRIBUTION_TIMEOUT",
+    "TASK_ABORTED",
+    "TASK_CLAIMED",
+    "TASK_NOT_ACTIVE",
+    "WORKER_SUSPENDED",
+)
 #: Reported steps whose proof on chain is still to be seen; they count as votes to come.
 _UNPROVEN = (_S.CONTRIBUTED, _S.REVEALED, _S.RESULT_UPLOADED, _S.CONTRIBUTE_AND_FINALIZE_DONE)
 #: Steps in which a replicate occupies one of its worker's slots.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import anyio
 import anyio.to_thread
@@ -16,10 +17,11 @@ from pyiexec.protocol.params import DealParams, parse_params, split_arguments
 from pyiexec.protocol.primitives import Bytes32, ResultDigest
 from pyiexec.protocol.printed import Printed
 from pyiexec.protocol.replicates import ReplicateStatus
-from pyiexec.protocol.results import pack, result_digest
+from pyiexec.protocol.results import callback_data, pack, result_digest, unpack
 from pyiexec.protocol.tags import GPU, TEE
 from pyiexec.worker import environment
 from pyiexec.worker.conduct import Conduct
+from pyiexec.worker.disk import Disk
 from pyiexec.worker.facts import Facts
 from pyiexec.worker.printouts import Printout, Printouts
 from pyiexec.worker.record import TaskRecord
@@ -51,11 +53,19 @@ class Computation:
         checksums: of the applications run so far, the newest last; announced so that tasks come where their app is.
     """
 
-    def __init__(self, staging: Staging, runtimes: Sequence[Runtime], conduct: Conduct, printouts: Printouts) -> None:
+    def __init__(
+        self,
+        staging: Staging,
+        runtimes: Sequence[Runtime],
+        conduct: Conduct,
+        printouts: Printouts,
+        disk: Disk,
+    ) -> None:
         self._staging = staging
         self._runtimes = runtimes
         self._conduct = conduct
         self._printouts = printouts
+        self._disk = disk
         self.checksums: dict[str, None] = {}
 
     async def produce(self, record: TaskRecord, facts: Facts, folder: TaskFolder, advance: Advance) -> Computed | Broke:
@@ -68,6 +78,14 @@ class Computation:
         assert facts.app is not None
         params = parse_params(facts.deal.params)
         check_secrecy(params, facts.deal.tag)
+        async with self._disk.room(room_for(facts.category_seconds)):
+            return await self._run(record, facts, params, folder, advance)
+
+    async def _run(
+        self, record: TaskRecord, facts: Facts, params: DealParams, folder: TaskFolder, advance: Advance
+    ) -> Computed | Broke:
+        assert facts.deal is not None
+        assert facts.app is not None
         arguments = split_arguments(params.iexec_args)
         folder.prepare()
         runtime, app = await self._obtain(facts.app, folder)
@@ -118,6 +136,20 @@ class Computation:
         digest = result_digest(files, callback=callback)
         folder.keep(pack(files))
         return digest
+
+
+def room_for(category_seconds: int) -> int:
+    """Bytes of disk that a task may write: what its application puts out, and once more as the archive of it."""
+    limits = limits_for(category_seconds)
+    return 2 * (limits.output_bytes + 2 * limits.log_bytes)
+
+
+def read_callback(archive: Path, category_seconds: int) -> bytes:
+    """What a result on disk has for the contract that is called back."""
+    limits = limits_for(category_seconds)
+    # Both streams of logs come on top of what the application may write.
+    files = unpack(archive.read_bytes(), limits.output_bytes + 2 * limits.log_bytes, limits.files + 2)
+    return callback_data(files)
 
 
 def check_secrecy(params: DealParams, tag: Bytes32) -> None:

@@ -8,7 +8,7 @@ then are reports sent and commands acknowledged.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -139,6 +139,10 @@ class Journal:
     def open_records(self) -> list[TaskRecord]:
         """The tasks that are not closed."""
         return [record for record in self._records.values() if not record.closed]
+
+    def ended(self) -> dict[str, int]:
+        """How many closed tasks are remembered, by their status."""
+        return dict(Counter(str(record.status) for record in self._records.values() if record.closed))
 
     def reports_after(self, seq: int) -> Iterator[Report]:
         """Durable reports with a number above `seq`, in order."""

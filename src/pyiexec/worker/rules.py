@@ -444,6 +444,16 @@ def explain_refused_vote(task: Task) -> tuple[str, str]:
     return "CONTRIBUTION_TIMEOUT", "the contribution arrived too late or was refused"
 
 
+def check_category(seconds: int, longest: int) -> None:
+    """Refuse tasks whose category lasts longer than `longest` seconds, which is 0 for any.
+
+    Raises:
+        IexecError: ``CATEGORY_REFUSED``.
+    """
+    if longest and seconds > longest:
+        raise IexecError("CATEGORY_REFUSED", f"tasks of {seconds} s are not run here, only up to {longest} s")
+
+
 def is_news(record: TaskRecord, events: frozenset[str]) -> bool:
     """Whether a block with these events of the task may call for something: else the chain need not be asked."""
     if events & {"TaskFinalize", "TaskClaimed"}:

@@ -96,6 +96,10 @@ class WasmRuntime:
             raise outcome
         return outcome
 
+    async def collect(self, size: int) -> int:
+        """Delete `size` bytes of compiled modules from the disk, the longest unused first; the bytes deleted."""
+        return await anyio.to_thread.run_sync(self._modules.collect, size)
+
     async def close(self) -> None:
         """Free the engines."""
         lanes, self._free = self._free, []
