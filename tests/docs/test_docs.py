@@ -21,6 +21,8 @@ from pyiexec.cli.root import root
 from pyiexec.devnet.network import NetworkOptions
 from pyiexec.devnet.parts import Kind, settings_type
 from pyiexec.foundation.settings import to_json
+from pyiexec.protocol.expectations import Expectation
+from pyiexec.protocol.reasons import Reason
 from tests.docs.pages import LANGUAGES, REPOSITORY, blocks, pages
 
 DOCS = REPOSITORY / "docs"
@@ -101,6 +103,11 @@ def test_every_error_code_is_explained_and_its_row_says_what_the_catalogue_says(
     assert table.render(page) == page, "run `python docs/errors.py`"
     unexplained = [code for code, meaning in table.meanings(page).items() if not meaning.endswith(".")]
     assert not unexplained, "write what these codes mean into docs/errors.md"
+
+
+def test_every_reason_and_everything_awaited_is_explained() -> None:
+    page = (DOCS / "scheduler-api.md").read_text()
+    assert not [code for code in (*Reason, *Expectation) if f"| `{code}` | " not in page]
 
 
 def settings_table(kind: Kind) -> dict[str, str]:

@@ -1,0 +1,87 @@
+"""Why a task is where it is, asked as a client asks it: of the scheduler, and of the chain when that is silent."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from tests.services.scheduler.conftest import Net, until_shown
+from tests.services.scheduler.scripted import S
+
+from pyiexec.chain.networks import NetworkProfile
+from pyiexec.devnet import roles
+from pyiexec.protocol.messages import Assign
+from pyiexec.protocol.tasks import TaskStatus
+from pyiexec.sdk import AsyncClient
+
+pytestmark = pytest.mark.anyio
+
+NOBODY = "http://127.0.0.1:9"
+
+
+def client(net: Net, scheduler_url: str) -> AsyncClient:
+    profile = NetworkProfile(
+        name="test",
+        chain_id=net.manifest.chain_id,
+        rpc_url=net.url,
+        hub=net.hub.address,
+        market_url=NOBODY,
+        gateway_url=NOBODY,
+        scheduler_url=scheduler_url,
+    )
+    return AsyncClient(profile, roles.account(roles.REQUESTER))
+
+
+async def test_scheduler_and_chain_tell_the_same_states_and_the_scheduler_the_causes(net: Net) -> None:
+    worker = net.workers[0]
+
+    async def fail(assign: Assign) -> None:
+        await worker.report(assign.task_id, S.FAILED, cause="APP_TRAPPED", message="the application trapped")
+
+    worker.on_assign = fail
+    async with net.scheduler(failures=1) as url, anyio.create_task_group() as group, client(net, url) as user:
+        deal = await net.buy()
+        (task_id,) = await net.tasks_of(deal)
+        await until_shown(url, f"/tasks/{task_id}", lambda task: (task.get("cause") or {}).get("code") == "NO_WORKER")
+        waiting = await user.tasks.why(task_id)
+        assert (waiting.source, waiting.state, waiting.reason) == ("scheduler", "RUNNING", "INITIALIZED")
+        assert waiting.cause is not None
+        assert waiting.cause.code == "NO_WORKER"
+        assert waiting.awaited is not None
+        assert waiting.awaited.code == "WORKER"
+
+        group.start_soon(worker.run, url)
+        await until_shown(url, f"/tasks/{task_id}", lambda task: task["currentStatus"] == "FAILED")
+        failed = await user.tasks.why(task_id)
+        assert (failed.state, failed.reason) == ("FAILED", "APP_TRAPPED")
+        assert (worker.address, "FAILED", "APP_TRAPPED") in [(s.who, s.state, s.reason) for s in failed.history]
+        assert failed.awaited is not None
+        assert failed.awaited.code == "REFUND"
+        group.cancel_scope.cancel()
+    async with client(net, NOBODY) as user:
+        by_chain = await user.tasks.why(task_id)
+    assert (by_chain.source, by_chain.state, by_chain.reason) == ("chain", "RUNNING", "INITIALIZED")
+    assert by_chain.since == waiting.since
+    assert by_chain.silence is not None
+    assert by_chain.silence.code == "SCHEDULER_UNREACHABLE"
+    assert by_chain.awaited is not None
+    assert by_chain.awaited.until == waiting.awaited.until
+
+
+async def test_every_vote_and_proof_of_a_finished_task_is_in_the_chain_s_account_of_it(net: Net) -> None:
+    async with net.scheduler() as url, anyio.create_task_group() as group:
+        for worker in net.workers[:2]:
+            group.start_soon(worker.run, url)
+        deal = await net.buy(trust=3)
+        assert await net.settled(deal) == [TaskStatus.COMPLETED]
+        (task_id,) = await net.tasks_of(deal)
+        group.cancel_scope.cancel()
+    async with client(net, NOBODY) as user:
+        found = await user.tasks.why(task_id)
+    assert (found.state, found.reason, found.awaited) == ("COMPLETED", "FINALIZED", None)
+    assert [step.reason for step in found.history if step.who == "task"] == [
+        "INITIALIZED",
+        "VOTES_SUFFICED",
+        "FINALIZED",
+    ]
+    for worker in net.workers[:2]:
+        assert [s.state for s in found.history if s.who == worker.address] == ["CONTRIBUTED", "REVEALED"]
