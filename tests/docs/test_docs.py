@@ -121,6 +121,7 @@ def settings_table(kind: Kind) -> dict[str, str]:
         Kind.COMPASS: "| compass | default |",
         Kind.FAUCET: "| faucet | default |",
         Kind.INDEXER: "| index | default |",
+        Kind.KEEPER: "| keeper | default |",
     }[kind]
     lines = iter(everything().partition(f"\n{heading}")[2].splitlines())
     next(line for line in lines if line.startswith("|---"))

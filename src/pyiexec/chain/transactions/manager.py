@@ -223,6 +223,11 @@ class TransactionManager(Running):
         query = partial(queue.find, chain_id=self._chain_id, sender=self.address, key=(object_id, action))
         return await self._database.read(query)
 
+    async def settled(self) -> None:
+        """Return once nothing that was submitted so far is on its way, be it by an earlier process."""
+        for flight in [*self._board.in_order(), *self._board.queued]:
+            await flight.settled.wait()
+
     @property
     def in_flight(self) -> int:
         """How many transactions have a nonce and are not yet in a block."""
