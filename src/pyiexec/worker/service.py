@@ -38,6 +38,7 @@ from pyiexec.worker.printouts import Printouts
 from pyiexec.worker.runtimes.registry import load_runtimes
 from pyiexec.worker.settings import WorkerSettings
 from pyiexec.worker.staging import Staging
+from pyiexec.worker.stakes import StakeWatch
 from pyiexec.worker.tasks import Tasks
 from pyiexec.worker.watch import Watch
 
@@ -137,6 +138,7 @@ async def serve(
             clock=clock,
             randomness=randomness or random.Random(signer.address + str(clock.now())),  # noqa: S311 - only jitter
         )
+        stakes = StakeWatch(hub, signer.address, journal, watch, clock)
         claims = Claims(hub, journal, transactions, clock, settings.claim_after_seconds)
         journal.on_reports = channel.push
         async with anyio.create_task_group() as group:
@@ -154,6 +156,7 @@ async def serve(
             group.start_soon(tasks.run, taken_up.set)
             group.start_soon(converse)
             group.start_soon(claims.run)
+            group.start_soon(stakes.run)
             group.start_soon(announce)
             await stop.wait()
             group.cancel_scope.cancel()
