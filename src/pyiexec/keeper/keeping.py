@@ -106,7 +106,13 @@ class Keeper:
             IexecError: ``LEADERSHIP_LOST``, ``DATABASE_UNAVAILABLE``.
         """
         manager = TransactionManager(
-            self._hub.rpc, self._signer, self._database, self._feed, chain_id=self._chain_id, clock=self._clock
+            self._hub.rpc,
+            self._signer,
+            self._database,
+            self._feed,
+            chain_id=self._chain_id,
+            clock=self._clock,
+            max_gas_price=self._settings.max_gas_price,
         )
         self.leading = True
         try:

@@ -27,6 +27,7 @@ class KeeperSettings(Settings, frozen=True, kw_only=True):
         patience_seconds: after the final deadline, in which the pool and the requester may claim themselves.
         batch_size: tasks claimed by one transaction at most.
         batch_gas: gas one transaction is meant to need at most; a task that needs more is claimed alone.
+        max_gas_price: wei per unit of gas that is never exceeded; what that is too little for waits for cheaper blocks.
         host: interface to listen on for who asks how it is.
         port: TCP port; 0 takes a free one.
     """
@@ -43,5 +44,6 @@ class KeeperSettings(Settings, frozen=True, kw_only=True):
     patience_seconds: Annotated[int, Meta(ge=0)] = 60
     batch_size: Annotated[int, Meta(ge=1, le=256)] = 32
     batch_gas: Annotated[int, Meta(ge=100_000)] = 10_000_000
+    max_gas_price: Annotated[int, Meta(ge=1)] | None = None
     host: str = "127.0.0.1"
     port: int = 0

@@ -132,7 +132,15 @@ async def serve(
                 chain_id=chain_id,
             )
             async with (
-                TransactionManager(rpc, signer, database, feed, chain_id=chain_id, clock=clock) as transactions,
+                TransactionManager(
+                    rpc,
+                    signer,
+                    database,
+                    feed,
+                    chain_id=chain_id,
+                    clock=clock,
+                    max_gas_price=settings.max_gas_price,
+                ) as transactions,
                 anyio.create_task_group() as group,
             ):
                 work = ChainWork(

@@ -100,7 +100,15 @@ async def serve(
             stack.push_async_callback(runtime.close)
         feed = await stack.enter_async_context(HeadFeed(settings.rpc_url, clock=clock))
         transactions = await stack.enter_async_context(
-            TransactionManager(rpc, signer, database, feed, chain_id=chain_id, clock=clock)
+            TransactionManager(
+                rpc,
+                signer,
+                database,
+                feed,
+                chain_id=chain_id,
+                clock=clock,
+                max_gas_price=settings.max_gas_price,
+            )
         )
         hub = Hub(rpc, settings.hub)
         watch = Watch(feed, settings.hub, lambda: tasks.open_tasks(), lambda news: tasks.news(news))
