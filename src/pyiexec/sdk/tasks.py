@@ -88,7 +88,13 @@ class Tasks:
                 return told_by_scheduler(task_id, told)
             except IexecError as error:
                 silence = error
-        task = await self.show(task_id)
+        try:
+            task = await self.show(task_id)
+        except IexecError as error:
+            if error.code != "TASK_UNKNOWN" or silence is None:
+                raise
+            # It may have been bought and not be opened yet: only the scheduler could tell.
+            raise IexecError("TASK_UNKNOWN", f"{error.what}, and {silence.what}", retry=True) from None
         logs = await self._at.hub.logs(*TASK_EVENTS, from_block=self._at.profile.start_block, topics=[task_id])
         return told_by_chain(task_id, task, await self._dated(logs), await self._chain_time(), silence)
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.abc
 import pytest
-from tests.services.scheduler.conftest import LONG, SHORT, WORKERS, Net, until_shown
+from tests.services.scheduler.conftest import LONG, SHORT, WORKERS, Net, shown, until_shown
 from tests.services.serving import served
 
 from pyiexec.chain import calls
@@ -195,8 +196,8 @@ def test_a_keeper_that_is_killed_sends_nothing_twice(play: Callable[[Story], Non
             assert await market.statuses(bag, 2) == [TaskStatus.FAILED] * 2
             assert await market.sent() == 1
             assert await market.waiting() == 0
-            shown = await anyio.run_process([PYIEXEC, "keeper", "status", url, "--json"])
-            assert json.loads(shown.stdout)["openDeals"] == 0
+            told = await anyio.run_process([PYIEXEC, "keeper", "status", url, "--json"])
+            assert json.loads(told.stdout)["openDeals"] == 0
 
     play(story)
 
@@ -215,6 +216,30 @@ def test_what_a_reorganisation_takes_back_is_claimed_again(play: Callable[[Story
                 while await market.statuses(bag, 2) != [TaskStatus.FAILED] * 2:  # noqa: ASYNC110 - nothing tells it
                     await anyio.sleep(0.05)
             await until_shown(url, "/health", lambda health: health["openDeals"] == 0)
+
+    play(story)
+
+
+def test_of_two_keepers_on_one_database_the_other_carries_on(play: Callable[[Story], None]) -> None:
+    async def story(market: Market) -> None:
+        deal = await market.buy(category=SHORT)
+        enough = anyio.Event()
+
+        async def lead(*, task_status: anyio.abc.TaskStatus[str]) -> None:
+            async with market.keeper() as url:
+                await until_shown(url, "/health", lambda health: health["leading"])
+                task_status.started(url)
+                await enough.wait()
+
+        async with anyio.create_task_group() as group:
+            await group.start(lead)
+            async with market.keeper() as second:
+                assert not (await shown(second, "/health"))["leading"]
+                enough.set()
+                await until_shown(second, "/health", lambda health: health["leading"])
+                await market.let_time_pass()
+                await until_shown(second, "/health", lambda health: health["claimed"] == 1)
+        assert await market.statuses(deal, 1) == [TaskStatus.FAILED]
 
     play(story)
 

@@ -9,6 +9,7 @@ from tests.services.scheduler.scripted import S
 
 from pyiexec.chain.networks import NetworkProfile
 from pyiexec.devnet import roles
+from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.messages import Assign
 from pyiexec.protocol.tasks import TaskStatus
 from pyiexec.sdk import AsyncClient
@@ -77,6 +78,10 @@ async def test_every_vote_and_proof_of_a_finished_task_is_in_the_chain_s_account
         group.cancel_scope.cancel()
     async with client(net, NOBODY) as user:
         found = await user.tasks.why(task_id)
+        (unopened,) = await net.tasks_of(await net.buy())
+        with pytest.raises(IexecError, match=r"is initialised on chain .* does not answer") as refused:
+            await user.tasks.why(unopened)
+        assert (refused.value.code, refused.value.retry) == ("TASK_UNKNOWN", True)
     assert (found.state, found.reason, found.awaited) == ("COMPLETED", "FINALIZED", None)
     assert [step.reason for step in found.history if step.who == "task"] == [
         "INITIALIZED",
