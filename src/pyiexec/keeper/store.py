@@ -16,6 +16,8 @@ from pyiexec.protocol.primitives import Address, DealId
 MIGRATIONS = Migrations("pyiexec.keeper.migrations", lineage="keeper")
 
 _C = KEPT_DEALS.c
+#: Ids in one statement: databases bound how many values they take.
+_MOST_IDS = 10_000
 
 
 class Notice(NamedTuple):
@@ -65,7 +67,10 @@ def go_back(connection: sa.Connection, block: int) -> None:
 def note(connection: sa.Connection, notices: Iterable[Notice]) -> None:
     """Take deals up; one that is known already stays as it is."""
     found = {notice.deal_id: notice for notice in notices}
-    known = set(connection.scalars(sa.select(_C.deal_id).where(_C.deal_id.in_(found))))
+    ids, known = list(found), set[str]()
+    for start in range(0, len(ids), _MOST_IDS):
+        part = ids[start : start + _MOST_IDS]
+        known |= set(connection.scalars(sa.select(_C.deal_id).where(_C.deal_id.in_(part))))
     new = [notice._asdict() for deal_id, notice in found.items() if deal_id not in known]
     if new:
         connection.execute(sa.insert(KEPT_DEALS), new)
