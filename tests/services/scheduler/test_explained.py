@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from pathlib import Path
+
 import anyio
+import msgspec
 import pytest
 from tests.services.scheduler.conftest import Net, until_shown
 from tests.services.scheduler.scripted import S
@@ -11,16 +16,18 @@ from pyiexec.chain.networks import NetworkProfile
 from pyiexec.devnet import roles
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.messages import Assign
+from pyiexec.protocol.primitives import TaskId
 from pyiexec.protocol.tasks import TaskStatus
 from pyiexec.sdk import AsyncClient
 
 pytestmark = pytest.mark.anyio
 
 NOBODY = "http://127.0.0.1:9"
+PYIEXEC = Path(sys.executable).with_name("pyiexec")
 
 
-def client(net: Net, scheduler_url: str) -> AsyncClient:
-    profile = NetworkProfile(
+def profile(net: Net, scheduler_url: str) -> NetworkProfile:
+    return NetworkProfile(
         name="test",
         chain_id=net.manifest.chain_id,
         rpc_url=net.url,
@@ -29,7 +36,18 @@ def client(net: Net, scheduler_url: str) -> AsyncClient:
         gateway_url=NOBODY,
         scheduler_url=scheduler_url,
     )
-    return AsyncClient(profile, roles.account(roles.REQUESTER))
+
+
+def client(net: Net, scheduler_url: str) -> AsyncClient:
+    return AsyncClient(profile(net, scheduler_url), roles.account(roles.REQUESTER))
+
+
+async def asked_by_command(net: Net, scheduler_url: str, task_id: TaskId, *options: str) -> str:
+    """What a person reads."""
+    file = net.path / "network.json"
+    file.write_bytes(msgspec.json.encode(profile(net, scheduler_url)))
+    command = [PYIEXEC, "task", "why", task_id, "--network", str(file), *options]
+    return (await anyio.run_process(command)).stdout.decode()
 
 
 async def test_scheduler_and_chain_tell_the_same_states_and_the_scheduler_the_causes(net: Net) -> None:
@@ -57,6 +75,11 @@ async def test_scheduler_and_chain_tell_the_same_states_and_the_scheduler_the_ca
         assert (worker.address, "FAILED", "APP_TRAPPED") in [(s.who, s.state, s.reason) for s in failed.history]
         assert failed.awaited is not None
         assert failed.awaited.code == "REFUND"
+        told = await asked_by_command(net, url, task_id)
+        assert told.startswith("FAILED since ")
+        assert "the application trapped  [APP_TRAPPED]" in told
+        assert "the final deadline, and somebody who claims the task then  [REFUND]" in told
+        assert f"{worker.address}  FAILED" in told
         group.cancel_scope.cancel()
     async with client(net, NOBODY) as user:
         by_chain = await user.tasks.why(task_id)
@@ -66,6 +89,9 @@ async def test_scheduler_and_chain_tell_the_same_states_and_the_scheduler_the_ca
     assert by_chain.silence.code == "SCHEDULER_UNREACHABLE"
     assert by_chain.awaited is not None
     assert by_chain.awaited.until == waiting.awaited.until
+    by_command = json.loads(await asked_by_command(net, NOBODY, task_id, "--json"))
+    assert (by_command["source"], by_command["silence"]["code"]) == ("chain", "SCHEDULER_UNREACHABLE")
+    assert by_command["awaited"]["then"] == by_chain.awaited.then
 
 
 async def test_every_vote_and_proof_of_a_finished_task_is_in_the_chain_s_account_of_it(net: Net) -> None:
