@@ -39,7 +39,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         deal_events_count: notices of new deals seen since the start.
         deals_count: deals ever made with the pool.
         latest_block_number_with_deal: 0 before the first deal.
-        stake: null until it was read.
+        stake: as of the last deal; null until it was read.
     """
 
     alive_workers: int

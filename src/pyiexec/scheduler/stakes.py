@@ -1,8 +1,7 @@
 """Whether the pool can go on selling: what the owner has free in the hub, against what the next deals would lock.
 
 Each deal locks a part of the pool's price from the owner's free stake, so an owner who runs out of it sells nothing,
-and learns it from refused matches alone. The chain is asked when deals were made or ended, and while there is too
-little.
+and learns it from refused matches alone. The chain is asked when deals were made, and while there is too little.
 """
 
 from __future__ import annotations
@@ -12,20 +11,19 @@ from functools import partial
 import msgspec
 
 from pyiexec.chain.heads import HeadFeed
-from pyiexec.chain.hub import Hub
+from pyiexec.chain.hub import Account, Hub
 from pyiexec.foundation.clock import Clock
 from pyiexec.foundation.database import Database
 from pyiexec.foundation.logs import get_logger
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import Address
-from pyiexec.protocol.workflow import Phase
 from pyiexec.scheduler.engine import Engine
 from pyiexec.scheduler.store import newest_facts
 
 log = get_logger(__name__)
 
-#: Between two readings, however much happens.
-PAUSE_SECONDS = 5.0
+#: Between two readings of the chain, however much happens.
+PAUSE_SECONDS = 1.0
 #: The last deals, from whose prices those of the next are taken.
 DEALS = 16
 
@@ -60,11 +58,7 @@ def stake_needed(slots: int, per_task: int) -> int:
 
 
 class Stakes:
-    """Keeps an eye on the owner's stake.
-
-    Attributes:
-        latest: as last read; None before the first reading.
-    """
+    """Keeps an eye on the owner's stake."""
 
     def __init__(
         self, *, hub: Hub, owner: Address, engine: Engine, database: Database, feed: HeadFeed, clock: Clock
@@ -75,47 +69,55 @@ class Stakes:
         self._database = database
         self._feed = feed
         self._clock = clock
-        self.latest: Stake | None = None
+        self._account: Account | None = None
+        self._per_task = 0
+        self._warned = False
+
+    @property
+    def latest(self) -> Stake | None:
+        """As of the last deal, while there is too little of the newest block; None before the first reading."""
+        if self._account is None:
+            return None
+        slots = sum(member.slots for member in self._engine.crew.in_reach())
+        needed = stake_needed(slots, self._per_task)
+        return Stake(free=self._account.stake, locked=self._account.locked, needed=needed)
 
     async def run(self) -> None:
         """Read and warn until cancelled."""
-        seen: tuple[int, ...] = ()
-        calm = False
+        known, priced = -1, False
         async with self._feed.subscribe() as heads:
             while True:
                 await heads.newest()
-                now = self._situation()
-                if now == seen and calm and not (self.latest and self.latest.short):
-                    continue
+                # Deals lock stake, and their ends only free some: then what was read is too low at worst.
+                tasks = self._engine.tally.phases.total()
+                asks = tasks != known or self._warned
                 try:
-                    await self._look()
-                    # A change is looked at twice: the database may be a moment behind the first time.
-                    seen, calm = now, now == seen
+                    if asks:
+                        self._account = await self._hub.account(self._owner)
+                    if tasks != known or not priced:
+                        latest = await self._database.read(partial(newest_facts, most=DEALS))
+                        self._per_task = max((facts.deal.scheduler_stake for facts in latest), default=0)
+                        # The database may be a moment behind the first time.
+                        priced = tasks == known
+                    known = tasks
                 except IexecError as error:
                     log.info("the owner's stake could not be read", reason=str(error))
-                await self._clock.sleep(PAUSE_SECONDS)
+                self._compare()
+                if asks:
+                    await self._clock.sleep(PAUSE_SECONDS)
 
-    def _situation(self) -> tuple[int, ...]:
-        """What changes whenever stake may have been locked or freed, or more of it be needed."""
-        tally = self._engine.tally
-        return tally.phases.total(), tally.phases[Phase.COMPLETED], tally.phases[Phase.FAILED], self._slots()
-
-    def _slots(self) -> int:
-        return sum(member.slots for member in self._engine.crew.in_reach())
-
-    async def _look(self) -> None:
-        account = await self._hub.account(self._owner)
-        latest = await self._database.read(partial(newest_facts, most=DEALS))
-        needed = stake_needed(self._slots(), max((facts.deal.scheduler_stake for facts in latest), default=0))
-        before, self.latest = self.latest, Stake(free=account.stake, locked=account.locked, needed=needed)
-        short = self.latest.short
-        if short and not (before and before.short):
+    def _compare(self) -> None:
+        stake = self.latest
+        if stake is None or bool(stake.short) is self._warned:
+            return
+        self._warned = bool(stake.short)
+        if self._warned:
             log.warning(
                 "the owner's free stake is too low to sell a task for every slot: deposit more in the hub",
                 account=self._owner,
-                free=self.latest.free,
-                needed=needed,
-                short=short,
+                free=stake.free,
+                needed=stake.needed,
+                short=stake.short,
             )
-        elif not short and before and before.short:
-            log.info("the owner's free stake suffices again", account=self._owner, free=self.latest.free)
+        else:
+            log.info("the owner's free stake suffices again", account=self._owner, free=stake.free)

@@ -14,7 +14,6 @@ from tests.services.scheduler.conftest import Net, until_shown
 from pyiexec.chain import calls, token
 from pyiexec.chain.sending import Call, send_all
 from pyiexec.devnet import roles
-from pyiexec.scheduler import stakes
 from pyiexec.scheduler.stakes import Stake, stake_needed
 
 pytestmark = pytest.mark.anyio
@@ -34,10 +33,7 @@ def test_what_is_missing_is_what_is_needed_and_not_free(free: int, short: int) -
     assert Stake(free=free, locked=5, needed=100).short == short
 
 
-async def test_too_little_free_stake_shows_in_figures_and_status_until_more_is_deposited(
-    net: Net, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stakes, "PAUSE_SECONDS", 0.1)
+async def test_too_little_free_stake_shows_in_figures_and_status_until_more_is_deposited(net: Net) -> None:
     manager = roles.account(roles.POOL_MANAGER)
     has = (await net.hub.account(manager.address)).stake
     await send_all(net.rpc, manager, [Call(net.hub.address, calls.withdraw(has - 2 * PER_TASK))])
