@@ -165,7 +165,9 @@ async def why(task_id: Bytes32, open_client: Any) -> None:
 def _show_reasons(found: Explanation) -> None:
     from pyiexec.cli.printing import printable
 
-    reason = f": {printable(found.meaning)}  [{printable(found.reason)}]" if found.reason else ""
+    # What failed is told by its cause, in the next line.
+    told = found.cause is not None and found.cause.code == found.reason
+    reason = "" if told or not found.reason else f": {printable(found.meaning)}  [{printable(found.reason)}]"
     click.echo(f"{printable(found.state)} since {printable(found.since)}{reason}")
     for cause in (found.cause, found.silence):
         if cause is not None:
