@@ -21,6 +21,8 @@ from pyiexec.cli.root import root
 from pyiexec.devnet.network import NetworkOptions
 from pyiexec.devnet.parts import Kind, settings_type
 from pyiexec.foundation.settings import to_json
+from pyiexec.protocol.expectations import Expectation
+from pyiexec.protocol.reasons import Reason
 from pyiexec.worker.runtimes.docker import DockerSettings
 from tests.docs.pages import LANGUAGES, REPOSITORY, blocks, pages
 
@@ -104,6 +106,11 @@ def test_every_error_code_is_explained_and_its_row_says_what_the_catalogue_says(
     assert not unexplained, "write what these codes mean into docs/errors.md"
 
 
+def test_every_reason_and_everything_awaited_is_explained() -> None:
+    page = (DOCS / "scheduler-api.md").read_text()
+    assert not [code for code in (*Reason, *Expectation) if f"| `{code}` | " not in page]
+
+
 def settings_table(kind: Kind) -> dict[str, str]:
     """The defaults that the page tells, by setting."""
     heading = {
@@ -115,6 +122,7 @@ def settings_table(kind: Kind) -> dict[str, str]:
         Kind.COMPASS: "| compass | default |",
         Kind.FAUCET: "| faucet | default |",
         Kind.INDEXER: "| index | default |",
+        Kind.KEEPER: "| keeper | default |",
     }[kind]
     return table_after(heading)
 

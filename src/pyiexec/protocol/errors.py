@@ -162,6 +162,7 @@ CATALOGUE: dict[str, Entry] = {
     "INPUT_UNAVAILABLE": Entry("Check that the input file's URL answers.", retry=True, http_status=502),
     "INSUFFICIENT_FUNDS": Entry("Send native coin for gas to the account named.", http_status=409),
     "INTERNAL": Entry("This is a defect of pyiexec: please report it with the log.", http_status=500),
+    "KEEPER_UNREACHABLE": Entry("Check that the keeper runs and that its URL is right.", retry=True, http_status=503),
     "KEY_RING_MISSING": Entry(
         "Put the key ring back from its backup: without it the secrets stored cannot be read.", http_status=500
     ),

@@ -21,7 +21,8 @@ from pyiexec.scheduler import commands as c
 from pyiexec.scheduler.commands import Command
 from pyiexec.scheduler.events import Event, WorkerReturned
 from pyiexec.scheduler.evolution import evolve, phase_of
-from pyiexec.scheduler.state import Replicate, StatusChange, TaskState, Upload
+from pyiexec.scheduler.state import Replicate, TaskState, Upload
+from pyiexec.scheduler.transitions import enter
 
 _S = ReplicateStatus
 #: Failures that lie in what was bought, not in the worker: every worker would meet them.
@@ -179,10 +180,8 @@ class _Decider:
                 self._completed()
             case TaskStatus.FAILED:
                 self._dismiss(self.state.replicates, "the task was claimed: its requester is refunded")
-        phase = phase_of(self.state, self._now)
-        if phase is not self.state.phase:
-            change = StatusChange(phase, self._now, self.state.cause)
-            self.state = replace(self.state, phase=phase, dates=(*self.state.dates, change))
+        # What was decided changes no vote, so that the state itself is what led here.
+        self.state = enter(self.state, self.state, phase_of(self.state, self._now), self._now)
 
     # --- giving up ----------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from pyiexec.protocol import trust
 from pyiexec.protocol.deadlines import deadlines
 from pyiexec.protocol.deals import Deal
 from pyiexec.protocol.primitives import NULL_BYTES32, Address, DealId, ResultHash, TaskId
+from pyiexec.protocol.reasons import Reason
 from pyiexec.protocol.replicates import ReplicateStatus
 from pyiexec.protocol.tags import requires_tee
 from pyiexec.protocol.tasks import ContributionStatus, Task, TaskStatus
@@ -25,11 +26,17 @@ Mode = Literal["contribute", "contribute_and_finalize"]
 
 
 class StatusChange(msgspec.Struct, frozen=True):
-    """A line in the history of a task or replicate."""
+    """A line in the history of a task or replicate.
+
+    Attributes:
+        cause: code of the failure that was known then.
+        reason: code of why the status changed; empty in what versions stored that did not note it.
+    """
 
     status: str
     date: int
     cause: str | None = None
+    reason: str = ""
 
 
 class Upload(StrEnum):
@@ -206,5 +213,5 @@ def new_task(deal_id: DealId, deal: Deal, index: int, task_id: TaskId, *, timere
             contribution_deadline=limits.contribution,
             final_deadline=limits.final,
         ),
-        dates=(StatusChange(Phase.RECEIVED, deal.start_time),),
+        dates=(StatusChange(Phase.RECEIVED, deal.start_time, reason=Reason.DEAL_MADE),),
     )

@@ -155,6 +155,15 @@ def find_facts(connection: sa.Connection, deal_id: DealId) -> DealFacts | None:
     return msgspec.json.decode(found, type=DealFacts) if found else None
 
 
+def newest_facts(connection: sa.Connection, most: int) -> list[DealFacts]:
+    """What was read of the deals noticed last."""
+    known = sa.select(deals.c.facts).where(
+        deals.c.facts.is_not(None), sa.not_(deals.c.gone), deals.c.block.is_not(None)
+    )
+    found = connection.scalars(known.order_by(deals.c.block.desc()).limit(most)).all()
+    return [msgspec.json.decode(facts, type=DealFacts) for facts in found]
+
+
 def find_printouts(connection: sa.Connection, task_id: TaskId) -> dict[Address, Printed]:
     """What the replicates of a task printed."""
     wanted = sa.select(printouts.c.worker, printouts.c.content).where(printouts.c.task_id == task_id)

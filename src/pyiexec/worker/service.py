@@ -43,6 +43,7 @@ from pyiexec.worker.runtimes.registry import load_runtimes
 from pyiexec.worker.sensors import LinuxSensors, Sensors
 from pyiexec.worker.settings import WorkerSettings
 from pyiexec.worker.staging import Staging
+from pyiexec.worker.stakes import StakeWatch
 from pyiexec.worker.status import TaskLine, WorkerStatus, telling
 from pyiexec.worker.tasks import Tasks
 from pyiexec.worker.watch import Watch
@@ -119,7 +120,15 @@ async def serve(
         await governor.begin()
         feed = await stack.enter_async_context(HeadFeed(settings.rpc_url, clock=clock))
         transactions = await stack.enter_async_context(
-            TransactionManager(rpc, signer, database, feed, chain_id=chain_id, clock=clock)
+            TransactionManager(
+                rpc,
+                signer,
+                database,
+                feed,
+                chain_id=chain_id,
+                clock=clock,
+                max_gas_price=settings.max_gas_price,
+            )
         )
         hub = Hub(rpc, settings.hub)
         watch = Watch(feed, settings.hub, lambda: tasks.open_tasks(), lambda news: tasks.news(news))
@@ -162,6 +171,7 @@ async def serve(
             clock=clock,
             randomness=randomness or random.Random(signer.address + str(clock.now())),  # noqa: S311 - only jitter
         )
+        stakes = StakeWatch(hub, signer.address, journal, watch, clock)
         claims = Claims(hub, journal, transactions, clock, settings.claim_after_seconds)
         journal.on_reports = channel.push
         started_at = clock.now()
@@ -208,6 +218,7 @@ async def serve(
             group.start_soon(converse)
             group.start_soon(claims.run)
             group.start_soon(governor.run, tasks)
+            group.start_soon(stakes.run)
             group.start_soon(announce)
             await stop.wait()
             group.cancel_scope.cancel()

@@ -40,6 +40,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
             know is refused.
         claim_after_seconds: how long others have after a task's final deadline to claim it, before this worker does so
             to get its stake back.
+        max_gas_price: wei per unit of gas that is never exceeded; what that is too little for waits for cheaper blocks.
         allow_unhashed_inputs: also fetch input files that no hash protects, from any URL. Workers may then honestly
             disagree, and a URL may point into the worker's own network.
         runtimes: settings of runtimes, by their names; containers are run when there are some for ``docker``.
@@ -71,6 +72,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_category_seconds: Annotated[int, Meta(ge=0)] = 0
     deal_patience_seconds: Annotated[float, Meta(ge=0)] = 15.0
     claim_after_seconds: Annotated[float, Meta(ge=0)] = 120.0
+    max_gas_price: Annotated[int, Meta(ge=1)] | None = None
     allow_unhashed_inputs: bool = False
     runtimes: dict[str, dict[str, Any]] | None = None
     behaviour: Behaviour = "honest"
