@@ -135,17 +135,22 @@ class Engine:
 
     async def run(self, work: ChainWork) -> None:
         """Take up what a former process left, then deal with the inbox until cancelled."""
+        self.take_up(work)
+        while True:
+            await self.step(await self._inbox.take(STEP_LIMIT))
+
+    def take_up(self, work: ChainWork) -> None:
+        """Ask what became of all that a former process left; `work` does what the steps to come want done."""
         self._work = work
-        for deal_id in self._unread:
+        for deal_id in sorted(self._unread):
             work.read_deal(deal_id, with_tasks=True)
         # Our memory is compared with the chain before anything is done about it.
         ids = list(self.tasks)
         for start in range(0, len(ids), _READ_TOGETHER):
             self._read_chain(ids[start : start + _READ_TOGETHER])
-        while True:
-            await self._step(await self._inbox.take(STEP_LIMIT))
 
-    async def _step(self, items: Iterable[Item]) -> None:
+    async def step(self, items: Iterable[Item]) -> None:
+        """Deal with `items` together; it waits for nothing but the database."""
         step = Step()
         for item in items:
             self._take(item, step)
@@ -230,7 +235,7 @@ class Engine:
                     self._task_log(task_id, seen, step)
                 case ScoreChanged(worker, accurate):
                     self.crew.scored(worker, accurate=accurate)
-        known = [tracked for task_id in doubted if (tracked := self.tasks.get(task_id) or self.recent.get(task_id))]
+        known = [tracked for task_id in sorted(doubted) if (tracked := self.tasks.get(task_id) or self.recent.get(task_id))]
         for tracked in known:
             tracked.doubt()
         self._read_chain([tracked.state.task_id for tracked in known])
@@ -351,7 +356,7 @@ class Engine:
         step.changes.members[member.worker] = member
         log.info("worker joined", worker=member.worker, slots=member.slots, score=member.score, forgot=forgot)
         if was_lost or forgot:
-            for task_id in member.involved:
+            for task_id in sorted(member.involved):
                 step.happened(task_id, e.WorkerReturned(member.worker, forgot))
         self._reconsider(step)
 
@@ -369,7 +374,7 @@ class Engine:
         if member.session is not None:
             member.session.close("nothing was heard for two heartbeats")
         member.session, member.in_reach = None, False
-        for task_id in member.involved:
+        for task_id in sorted(member.involved):
             step.happened(task_id, e.WorkerLost(worker))
         self._reconsider(step)
 
