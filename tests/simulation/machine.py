@@ -6,10 +6,11 @@ What the records and reports say outlives a crash, what is under way does not. T
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation.chain import TIMEREF, Transaction
+from tests.simulation.chain import Transaction
 from tests.simulation.characters import Character
 from tests.simulation.wire import FASTEST, SLOWEST, Connection
 
@@ -33,6 +34,7 @@ from pyiexec.protocol.primitives import NULL_ADDRESS, Address, ResultDigest, Tas
 from pyiexec.protocol.replicates import PENDING, ReplicateStatus
 from pyiexec.protocol.tasks import ContributionStatus, TaskStatus
 from pyiexec.worker import rules
+from pyiexec.worker.journal import LATELY_CLOSED
 from pyiexec.worker.observer import LOOK_AGAIN_SECONDS, LOOKS
 from pyiexec.worker.record import TaskRecord
 from pyiexec.worker.rules import Action
@@ -91,7 +93,7 @@ class Machine:
         """Begin, or go on where a crash left it: what the chain says comes first."""
         self.up = True
         self.agenda.note("start", self.address)
-        for task_id in self._open():
+        for task_id in self._watched():
             self._look(task_id)
         for task_id in self._open():
             for action in rules.resume(self.records[task_id]):
@@ -122,7 +124,7 @@ class Machine:
 
     def look_at_all(self) -> None:
         """The chain may have changed in any way."""
-        for task_id in self._open():
+        for task_id in self._watched():
             self._soon(task_id)
 
     def hear_block(self, task_id: TaskId, events: frozenset[str]) -> None:
@@ -136,6 +138,11 @@ class Machine:
 
     def _open(self) -> list[TaskId]:
         return [task_id for task_id, record in self.records.items() if not record.closed]
+
+    def _watched(self) -> list[TaskId]:
+        """As the worker's shell has it: the open ones, and those closed last."""
+        closed = (task_id for task_id, record in reversed(self.records.items()) if record.closed)
+        return self._open() + list(islice(closed, LATELY_CLOSED))
 
     def _later(self, seconds: float, action: Callable[[], None]) -> None:
         """Have something happen, unless the process dies before."""
@@ -155,6 +162,8 @@ class Machine:
         decision = rules.decide(before, event)
         after = decision.record
         if after is not None and after is not before:
+            # The one changed last is the last, as in the journal.
+            self.records.pop(task_id, None)
             self.records[task_id] = after
             self.network.hold(task_id, self, held=not after.closed)
             self.network.invariants.worker_moved(self, before, after)
@@ -536,11 +545,3 @@ class Machine:
             self.apply(task_id, command, received=seq)
         if connection is self.connection:
             connection.report(encode_message(Ack(seq=self._received)))
-
-
-def reveal_window() -> float:
-    """Seconds that the winners of a consensus have: no honest machine may be away for longer."""
-    return 2.0 * TIMEREF
-
-
-Holders = Mapping[TaskId, list[Machine]]
