@@ -26,8 +26,17 @@ def main() -> None:
     replicas = sum(level.replicas for level in outcome.levels.values())
     fewest = sum(level.fewest for level in outcome.levels.values())
     print(f"replicas {replicas} / {fewest} = {replicas / max(fewest, 1):.3f}")
-    print(outcome.happened, "unended", outcome.unended, "unjust", outcome.unjust, "gone", outcome.gone,
-          "refused", outcome.refused_matches)
+    print(
+        outcome.happened,
+        "unended",
+        outcome.unended,
+        "unjust",
+        outcome.unjust,
+        "gone",
+        outcome.gone,
+        "refused",
+        outcome.refused_matches,
+    )
     print(outcome.digest)
 
 

@@ -14,7 +14,7 @@ GENESIS = 1_000_000
 _SHOWN = 25
 
 
-class SimulationFailed(AssertionError):
+class SimulationFailed(AssertionError):  # noqa: N818 - what failed is not this program
     """Something that must never be; the message says how to see it again."""
 
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from tests.simulation.agenda import GENESIS, Agenda
-
 from pyiexec.chain.abi import encode
 from pyiexec.chain.hub import EVENTS
 from pyiexec.chain.signer import Signer, recover
@@ -18,6 +16,7 @@ from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.poco import Event, Hub, Outcome, Refusal, Registry, Token, World
 from pyiexec.protocol.primitives import Address, TaskId, checksum, keccak256, to_hex
 from pyiexec.scheduler.chain_logs import FOLLOWED
+from tests.simulation.agenda import GENESIS, Agenda
 
 BLOCK_SECONDS = 1.0
 #: Blocks that a reorganisation may undo at most.

@@ -21,13 +21,17 @@ class Weather:
         cut_longest: seconds that a partition lasts at most: less than the winners of a consensus have to reveal.
     """
 
-    loss: float = 0.0005
+    loss: float = 0.0002
     duplication: float = 0.002
     reorganisation_every: float = 60.0
-    cut_every: float = 40.0
+    cut_every: float = 120.0
     cut_longest: float = 30.0
-    scheduler_crash_every: float = 120.0
+    scheduler_crash_every: float = 300.0
     scheduler_away: float = 8.0
+
+
+#: More of everything, for short runs.
+STORM = Weather(loss=0.002, duplication=0.01, reorganisation_every=25.0, cut_every=30.0, scheduler_crash_every=40.0)
 
 
 class Faults:
@@ -69,7 +73,7 @@ class Faults:
     def _cut(self) -> None:
         """Some machines, now and then the scheduler's among them, are out of reach of all others for a while."""
         network, chance = self._network, self._chance
-        side = chance.sample(list(network.machines.values()), k=max(1, len(network.machines) // 10))
+        side = chance.sample(list(network.machines.values()), k=max(1, len(network.machines) // 20))
         with_pool = chance.random() < 0.2
         self._agenda.note("partition", len(side), with_pool)
         for machine in side:

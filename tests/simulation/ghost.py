@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.simulation.wire import Connection
-
 from pyiexec.chain.signer import Signer
 from pyiexec.protocol import ids
 from pyiexec.protocol.authorization import WorkerpoolAuthorization, authorization_digest
 from pyiexec.protocol.messages import Assign, Welcome, encode_message
 from pyiexec.protocol.primitives import Address, DealId, TaskId, bytes32, to_hex
 from pyiexec.scheduler.step import envelope
+from tests.simulation.wire import Connection
 
 if TYPE_CHECKING:
     from tests.simulation.machine import Machine

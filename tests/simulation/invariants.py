@@ -9,10 +9,6 @@ from fractions import Fraction
 from math import prod
 from typing import TYPE_CHECKING
 
-from tests.simulation.agenda import Agenda
-from tests.simulation.chain import DEEPEST, TIMEREF, Block
-from tests.simulation.characters import right_result
-
 from pyiexec.protocol import ids
 from pyiexec.protocol.poco import Event
 from pyiexec.protocol.poco.token import SUPPLY
@@ -23,6 +19,9 @@ from pyiexec.protocol.workflow import Phase
 from pyiexec.scheduler.engine import Engine
 from pyiexec.worker.record import TaskRecord
 from pyiexec.worker.rules import STEPS
+from tests.simulation.agenda import Agenda
+from tests.simulation.chain import DEEPEST, TIMEREF, Block
+from tests.simulation.characters import right_result
 
 if TYPE_CHECKING:
     from tests.simulation.machine import Machine
@@ -85,7 +84,7 @@ class Invariants:
         check(not negative, lambda: f"{negative} owe money")
 
     def everything_frozen_has_a_reason(self) -> None:
-        """Check that what is frozen is the price, the pool's stake and the workers' stakes of unfinished tasks alone."""
+        """Check that only unfinished tasks freeze money: their price, the pool's stake and the workers' stakes."""
         hub = self._network.hub
         owed: dict[Address, int] = {}
 
@@ -149,7 +148,9 @@ class Invariants:
         if machine.character.honest:
             voted = hub.contribution(task_id, worker).result_hash
             self._agenda.check(voted == right, lambda: f"{worker} is honest and voted for a wrong result of {task_id}")
-            self._agenda.check(stood != right, lambda: f"{worker} is honest, was right, and lost its stake in {task_id}")
+            self._agenda.check(
+                stood != right, lambda: f"{worker} is honest, was right, and lost its stake in {task_id}"
+            )
             self.unjust.add((worker, task_id))
 
     def _task(self, task_id: TaskId) -> None:

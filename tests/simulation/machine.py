@@ -10,10 +10,6 @@ from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation.chain import Transaction
-from tests.simulation.characters import Character
-from tests.simulation.wire import FASTEST, SLOWEST, Connection
-
 from pyiexec.chain.signer import Signer, recover
 from pyiexec.protocol import ids
 from pyiexec.protocol.errors import IexecError
@@ -38,6 +34,9 @@ from pyiexec.worker.journal import LATELY_CLOSED
 from pyiexec.worker.observer import LOOK_AGAIN_SECONDS, LOOKS
 from pyiexec.worker.record import TaskRecord
 from pyiexec.worker.rules import Action
+from tests.simulation.chain import Transaction
+from tests.simulation.characters import Character
+from tests.simulation.wire import FASTEST, SLOWEST, Connection
 
 if TYPE_CHECKING:
     from tests.simulation.network import Network
@@ -277,9 +276,7 @@ class Machine:
             if deal is None:
                 raise IexecError("DEAL_UNKNOWN", f"the chain knows no deal {record.authorization.deal_id}")
             signer = recover(rules.authorized_digest(record), to_bytes(record.authorization.signature))
-            rules.check_assignment(
-                record, deal, worker=self.address, workerpool=self.workerpool, signer=signer
-            )
+            rules.check_assignment(record, deal, worker=self.address, workerpool=self.workerpool, signer=signer)
             self._check_gate(record)
         except IexecError as error:
             self._over(task_id, Action.COMPUTE)
@@ -421,9 +418,7 @@ class Machine:
                 self._again(task_id, Action.REVEAL, token)
 
         hub = self.network.hub
-        self._execute(
-            task_id, "reveal", lambda now: hub.reveal(task_id, digest, sender=self.address, now=now), done
-        )
+        self._execute(task_id, "reveal", lambda now: hub.reveal(task_id, digest, sender=self.address, now=now), done)
 
     def _execute(
         self,

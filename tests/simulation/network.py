@@ -9,6 +9,19 @@ from typing import Any
 
 import msgspec
 import structlog
+
+from pyiexec.chain.signer import Signer
+from pyiexec.protocol import ids
+from pyiexec.protocol.money import KITTY_ADDRESS
+from pyiexec.protocol.orders import NO_DATASET, AppOrder, Order, RequestOrder, WorkerpoolOrder
+from pyiexec.protocol.poco import Refusal
+from pyiexec.protocol.poco.token import SUPPLY
+from pyiexec.protocol.primitives import Address, DealId, ResultDigest, TaskId, bytes32, to_bytes, to_hex
+from pyiexec.protocol.tasks import TaskStatus
+from pyiexec.scheduler.crew import Member
+from pyiexec.scheduler.engine import Engine
+from pyiexec.scheduler.rules import Policy
+from pyiexec.scheduler.state import TaskState
 from tests.simulation import oracle
 from tests.simulation.agenda import Agenda
 from tests.simulation.chain import TIMEREF, Block, Chain, Transaction, account, key_of
@@ -19,17 +32,6 @@ from tests.simulation.invariants import GRACE, Invariants
 from tests.simulation.machine import Machine
 from tests.simulation.pool import Pool
 from tests.simulation.wire import Connection
-
-from pyiexec.chain.signer import Signer
-from pyiexec.protocol import ids
-from pyiexec.protocol.money import KITTY_ADDRESS
-from pyiexec.protocol.orders import NO_DATASET, AppOrder, Order, RequestOrder, WorkerpoolOrder
-from pyiexec.protocol.poco import Refusal
-from pyiexec.protocol.primitives import Address, DealId, ResultDigest, TaskId, bytes32, to_bytes, to_hex
-from pyiexec.protocol.tasks import TaskStatus
-from pyiexec.scheduler.engine import Engine
-from pyiexec.scheduler.rules import Policy
-from pyiexec.scheduler.state import TaskState
 
 APP_PRICE, POOL_PRICE = 1_000, 10_000_003
 #: nRLC that everybody has staked to begin with.
@@ -111,7 +113,7 @@ class Network:
         self._holders: dict[TaskId, dict[Address, Machine]] = {}
         self._chance = self.agenda.chance("network")
         self._found: dict[TaskId, int] = {}
-        self._free: list[tuple[int, bool]] = []
+        self._free: list[tuple[Member, bool]] = []
         self._made = self._refused = 0
         self._salt = 0
         self._deals: list[tuple[int, DealId]] = []
@@ -136,6 +138,7 @@ class Network:
         self._haunted = [key_of(f"haunted {number}") for number in range(HAUNTED)]
         for signer in self._haunted:
             self.machines[signer.address] = Machine(self, signer, HONEST, ghosts)
+        self._honest = {address for address, machine in self.machines.items() if machine.character.honest}
         self._requesters = [key_of(f"requester {number}") for number in range(REQUESTERS)]
         for who in (owner.address, haunter.address, *self.machines, *(r.address for r in self._requesters)):
             chain.fund(who, STAKE)
@@ -308,9 +311,9 @@ class Network:
     def before_step(self, engine: Engine) -> None:
         """Remember who could be asked."""
         self._free = [
-            (member.weight, member.session is not None and len(member.computing) < member.slots)
-            for member in engine.crew.in_reach()
-            if self.machines[member.worker].character.honest
+            (member, len(member.computing) < member.slots)
+            for member in engine.crew.members.values()
+            if member.session is not None and member.worker in self._honest
         ]
 
     def after_step(self, engine: Engine) -> None:
@@ -318,12 +321,21 @@ class Network:
         for task_id, tracked in engine.tasks.items():
             state = tracked.state
             if state.replicates and task_id not in self._found:
-                free = [weight for weight, is_free in self._free if is_free]
-                busy = [weight for weight, is_free in self._free if not is_free]
+                free = [member.weight for member, is_free in self._free if is_free]
+                busy = [member.weight for member, is_free in self._free if not is_free]
                 self._found[task_id] = oracle.fewest(state.trust, free, busy) or len(free) + len(busy)
         self.invariants.scheduler_stepped(engine)
 
     # --- running ------------------------------------------------------------------------------------------------------
+
+    @property
+    def astray(self) -> int:
+        """NRLC that nobody has, or that two have."""
+        token, hub = self.chain.token, self.hub
+        pot = hub.balance_of(hub.address)
+        owned = sum(hub.free.values()) + sum(hub.frozen.values())
+        minted = abs(sum(token.balances.values()) - SUPPLY)
+        return minted + abs(token.balance_of(hub.address) - owned) + abs(pot - sum(hub.frozen.values()))
 
     def run(self) -> Outcome:
         """Sell all tasks, let everything end, and say what came of it."""

@@ -12,9 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
-from tests.simulation.agenda import GENESIS, Agenda
-from tests.simulation.chain import Block, Transaction
-from tests.simulation.wire import FASTEST, SLOWEST, Connection
 
 from pyiexec.chain.signer import Signer
 from pyiexec.protocol import ids
@@ -47,6 +44,9 @@ from pyiexec.scheduler.rules import Policy
 from pyiexec.scheduler.state import TaskState
 from pyiexec.scheduler.store import DealFacts, find_tasks, load
 from pyiexec.scheduler.timers import ChainTime
+from tests.simulation.agenda import GENESIS, Agenda
+from tests.simulation.chain import Block, Transaction
+from tests.simulation.wire import FASTEST, SLOWEST, Connection
 
 if TYPE_CHECKING:
     from tests.simulation.machine import Machine
@@ -56,7 +56,7 @@ HEARTBEAT = 2.5
 #: Seconds after which a worker that says nothing is lost.
 SILENCE = 2 * HEARTBEAT
 #: Seconds in which what arrives is dealt with together.
-TOGETHER = 0.01
+TOGETHER = 0.03
 #: Blocks whose place in the chain a scheduler remembers.
 _REMEMBERED = 16
 
@@ -385,9 +385,7 @@ class SimulatedWork:
 
     def read_chain(self, versions: Mapping[TaskId, int], job: JobKey | None = None) -> None:
         """Read the chain's record of tasks."""
-        self._pool.when_reachable(
-            lambda: self._pool.post(ChainSeen(self._read(list(versions)), dict(versions), job))
-        )
+        self._pool.when_reachable(lambda: self._pool.post(ChainSeen(self._read(list(versions)), dict(versions), job)))
 
     def _read(self, task_ids: Sequence[TaskId]) -> dict[TaskId, ChainRead]:
         hub, found = self._network.hub, {}
@@ -408,9 +406,7 @@ class SimulatedWork:
         hub = self._network.hub
         for batch in _batches(states, attempt):
             deals, indexes = [s.deal_id for s in batch], [s.index for s in batch]
-            self._send(
-                batch, job, attempt, "initialize", lambda _now, d=deals, i=indexes: hub.initialize_array(d, i)
-            )
+            self._send(batch, job, attempt, "initialize", lambda _now, d=deals, i=indexes: hub.initialize_array(d, i))
             self._pool.post(TaskNews({state.task_id: [InitializeSent()] for state in batch}))
 
     def finalize(self, state: TaskState, location: str, callback_data: bytes, job: JobKey, attempt: int) -> None:

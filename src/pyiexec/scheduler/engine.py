@@ -235,7 +235,9 @@ class Engine:
                     self._task_log(task_id, seen, step)
                 case ScoreChanged(worker, accurate):
                     self.crew.scored(worker, accurate=accurate)
-        known = [tracked for task_id in sorted(doubted) if (tracked := self.tasks.get(task_id) or self.recent.get(task_id))]
+        known = [
+            tracked for task_id in sorted(doubted) if (tracked := self.tasks.get(task_id) or self.recent.get(task_id))
+        ]
         for tracked in known:
             tracked.doubt()
         self._read_chain([tracked.state.task_id for tracked in known])
@@ -485,6 +487,9 @@ class Engine:
             self.crew.busy.copy(),
             participants=lambda task_id: {r.worker for r in self.tasks[task_id].state.replicates},
             give=lambda task_id, worker: self._assign(task_id, worker, step),
+            votes=lambda task_id, weight: replicas_missing(
+                self.tasks[task_id].state, self._chain_time.now(), self._policy, weight
+            ),
             chance=self._chance,
         )
 
