@@ -119,6 +119,7 @@ class Network:
         self._deals: list[tuple[int, DealId]] = []
         self._pending_matches = 0
         self._live: set[TaskId] = set()
+        self._deal_of: dict[TaskId, DealId] = {}
         self._set_up(plan)
 
     def _set_up(self, plan: Plan) -> None:
@@ -280,14 +281,17 @@ class Network:
                 if (block.timestamp, deal_id) not in self._deals[-20:]:
                     self._deals.append((block.timestamp, deal_id))
                 self._live.update(deal.task_ids(deal_id))
+                self._deal_of |= dict.fromkeys(deal.task_ids(deal_id), deal_id)
         for old in undone:
             for event in old.events:
                 if event.name == "SchedulerNotice" and event.fields["dealid"] not in self.hub.deals:
                     self._lose_deal(event.fields["dealid"])
         touched = dict.fromkeys(task for old in undone for task in old.news) | dict.fromkeys(block.news)
         for task_id in touched:
-            ended = self.hub.task(task_id).status in (TaskStatus.COMPLETED, TaskStatus.FAILED)
-            (self._live.discard if ended else self._live.add)(task_id)
+            task = self.hub.task(task_id)
+            sold = self._deal_of.get(task_id) in self.hub.deals
+            live = sold and task.status not in (TaskStatus.COMPLETED, TaskStatus.FAILED)
+            (self._live.add if live else self._live.discard)(task_id)
         if block.number % 20 == 0:
             self.invariants.nothing_is_stuck()
         if block.number % 100 == 0:
@@ -353,6 +357,8 @@ class Network:
         return self._outcome()
 
     def _sold_out(self) -> bool:
+        limit = 20 * TIMEREF + 5 * self.plan.tasks
+        self.agenda.check(self.agenda.now < limit, lambda: f"the network is not at rest after {limit} s")
         if self._made >= self.plan.tasks and not self._pending_matches:
             self.calm = not self._live
         return self.calm

@@ -297,6 +297,8 @@ class Engine:
         overtaken = []
         for index, task_id in zip(deal.indexes, deal.task_ids(deal_id), strict=True):
             if task_id in self.tasks or task_id in self.recent:
+                # A reorganisation may have undone the deal and made it again.
+                overtaken.append(task_id)
                 continue
             state = new_task(deal_id, deal, index, task_id, timeref=facts.timeref, app_checksum=facts.app_checksum)
             self.tasks[task_id] = Tracked(state, stored=False)
@@ -323,7 +325,8 @@ class Engine:
         outdated = []
         for task_id, record in item.records.items():
             tracked = self.tasks.get(task_id) or self.recent.get(task_id)
-            if tracked is None:
+            if tracked is None or self._deals.get(tracked.state.deal_id):
+                # Of a deal that is gone the chain knows nothing: its tasks are over, not still to be opened.
                 continue
             if tracked.version != item.versions[task_id]:
                 outdated.append(task_id)
