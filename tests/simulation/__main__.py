@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
+from tests.simulation.faults import STORM, Weather
 from tests.simulation.network import Network, Plan
 
 
@@ -14,29 +15,27 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tasks", type=int, default=Plan.tasks)
     parser.add_argument("--workers", type=int, default=Plan.workers)
+    parser.add_argument("--bag", type=int, default=Plan.bag)
+    parser.add_argument("--open", type=int, default=Plan.open)
+    parser.add_argument("--storm", action="store_true", help="worse weather")
     parser.add_argument("--about", help="print what happens to this task or worker")
     options = parser.parse_args()
     started = time.perf_counter()
-    network = Network(options.seed, Plan(tasks=options.tasks, workers=options.workers))
+    plan = Plan(
+        tasks=options.tasks,
+        workers=options.workers,
+        bag=options.bag,
+        open=options.open,
+        weather=STORM if options.storm else Weather(),
+    )
+    network = Network(options.seed, plan)
     network.agenda.about = options.about
     outcome = network.run()
-    print(f"seed {options.seed}: {outcome.steps} steps, {outcome.seconds:.0f} s, {time.perf_counter() - started:.1f} s")
     for trust, level in outcome.levels.items():
-        print(trust, level, f"ratio {level.replicas / max(level.fewest, 1):.3f}")
-    replicas = sum(level.replicas for level in outcome.levels.values())
-    fewest = sum(level.fewest for level in outcome.levels.values())
-    print(f"replicas {replicas} / {fewest} = {replicas / max(fewest, 1):.3f}")
-    print(
-        outcome.happened,
-        "unended",
-        outcome.unended,
-        "unjust",
-        outcome.unjust,
-        "gone",
-        outcome.gone,
-        "refused",
-        outcome.refused_matches,
-    )
+        print(f"trust {trust}: {level}")
+    print("replicas by kind of worker, causes of failure:", outcome.happened)
+    print(f"{outcome.unended} tasks not ended, {outcome.gone} undone with their deals, {outcome.unjust} unjust losses")
+    print(f"{outcome.steps} steps, {outcome.seconds:.0f} s of virtual time in {time.perf_counter() - started:.0f} s")
     print(outcome.digest)
 
 

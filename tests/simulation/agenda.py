@@ -19,7 +19,7 @@ class SimulationFailed(AssertionError):  # noqa: N818 - what failed is not this 
 
 
 class Agenda:
-    """The one thread of time.
+    """The one thread of time; `replay` is the command that runs the same again.
 
     Attributes:
         now: seconds since the beginning.
@@ -27,8 +27,9 @@ class Agenda:
         about: lines that name this are printed as they are noted.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, replay: str) -> None:
         self.seed = seed
+        self._replay = replay
         self.now = 0.0
         self.step = 0
         self.about: str | None = None
@@ -73,8 +74,7 @@ class Agenda:
         """Fail with all that is needed to see it again."""
         history = "\n  ".join(self._last)
         raise SimulationFailed(
-            f"seed {self.seed}, step {self.step}, {self.now:.3f} s: {what}\n"
-            f"replay: python -m tests.simulation --seed {self.seed}\n  {history}"
+            f"seed {self.seed}, step {self.step}, {self.now:.3f} s: {what}\nreplay: {self._replay}\n  {history}"
         )
 
     def run(self, until: Callable[[], bool]) -> None:

@@ -59,6 +59,9 @@ class Invariants:
             for task_id in old.news:
                 self._statuses.pop(task_id, None)
                 self._turned.add(task_id)
+            for event in old.events:
+                if event.name == "SchedulerNotice":
+                    self._turned.update(self._network.tasks_of(event.fields["dealid"]))
         if undone:
             self._scores = dict(self._scores_before[undone[0].number])
         self._scores_before[block.number] = dict(self._scores)

@@ -26,7 +26,7 @@ from tests.simulation import oracle
 from tests.simulation.agenda import Agenda
 from tests.simulation.chain import TIMEREF, Block, Chain, Transaction, account, key_of
 from tests.simulation.characters import HONEST, population, right_result
-from tests.simulation.faults import Faults, Weather
+from tests.simulation.faults import STORM, Faults, Weather
 from tests.simulation.ghost import GhostPool
 from tests.simulation.invariants import GRACE, Invariants
 from tests.simulation.machine import Machine
@@ -57,6 +57,11 @@ class Plan:
     open: int = 90
     trust_levels: tuple[int, ...] = TRUST_LEVELS
     weather: Weather = field(default_factory=Weather)
+
+    def command(self, seed: int) -> str:
+        """The command that runs this plan from a seed."""
+        options = f"--seed {seed} --tasks {self.tasks} --workers {self.workers} --bag {self.bag} --open {self.open}"
+        return f"python -m tests.simulation {options}{' --storm' if self.weather == STORM else ''}"
 
 
 @dataclass
@@ -102,7 +107,7 @@ class Network:
 
     def __init__(self, seed: int, plan: Plan) -> None:
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-        self.agenda = Agenda(seed)
+        self.agenda = Agenda(seed, plan.command(seed))
         self.plan = plan
         self.calm = False
         self.kitty = KITTY_ADDRESS
@@ -265,6 +270,10 @@ class Network:
         """Workers that hold something of a task."""
         return list(self._holders.get(task_id, {}).values())
 
+    def tasks_of(self, deal_id: DealId) -> list[TaskId]:
+        """The tasks of a deal, also when a reorganisation undid it."""
+        return [ids.task_id(deal_id, index) for index in range(self.plan.bag)]
+
     def young_deals(self, since: int) -> Iterator[DealId]:
         """Deals whose tasks may have passed their final deadline in the last minutes."""
         for start, deal_id in reversed(self._deals):
@@ -308,7 +317,7 @@ class Network:
 
     def _lose_deal(self, deal_id: DealId) -> None:
         """A reorganisation undid a match; it may be mined again."""
-        self._live -= {ids.task_id(deal_id, index) for index in range(self.plan.bag)}
+        self._live.difference_update(self.tasks_of(deal_id))
 
     # --- the oracle ---------------------------------------------------------------------------------------------------
 

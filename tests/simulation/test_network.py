@@ -36,10 +36,11 @@ def test_the_network_outlives_a_storm(seed: int) -> None:
 
 
 def test_a_seed_replays_to_the_last_event_in_another_process() -> None:
-    command = [sys.executable, "-m", "tests.simulation", "--seed", "4", "--tasks", "10", "--workers", "20"]
+    plan = Plan(tasks=10, workers=20, bag=5, weather=STORM)
+    command = [sys.executable, *plan.command(4).split()[1:]]
     environment = {**os.environ, "PYTHONHASHSEED": "1", "PYTHONPATH": str(REPOSITORY / "src")}
     there = subprocess.run(command, cwd=REPOSITORY, env=environment, check=True, capture_output=True, text=True)
-    assert there.stdout.split()[-1] == simulate(4, Plan(tasks=10, workers=20)).digest
+    assert there.stdout.split()[-1] == simulate(4, plan).digest
 
 
 def test_another_seed_is_another_history() -> None:
@@ -67,6 +68,12 @@ def test_a_payout_of_one_nrlc_too_much_is_noticed_and_seen_again(monkeypatch: py
     assert "nRLC" in message
     assert "python -m tests.simulation --seed 7" in message
     assert broken(7) == (message, digest)
+
+
+def test_the_command_of_a_failure_runs_the_plan_that_failed() -> None:
+    words = SMALL.command(7).split()
+    assert {"--seed", "7", "--tasks", "60", "--storm"} <= set(words)
+    assert "--storm" not in Plan().command(7)
 
 
 def test_a_consensus_that_stands_too_early_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

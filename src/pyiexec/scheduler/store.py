@@ -217,4 +217,5 @@ def _upsert_statement(dialect_name: str, table: sa.Table, keep: tuple[str, ...])
     statement = dialect.insert(table)
     values = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
     values |= {name: sa.func.coalesce(statement.excluded[name], table.c[name]) for name in keep}
-    return statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=values)
+    upsert: sa.Executable = statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=values)
+    return upsert
