@@ -95,7 +95,11 @@ class InstantDatabase:
         #: ``before`` or ``after``: what becomes of the next write's process.
         self.kill: str | None = None
 
-    def read(self, function: Callable[[sa.Connection], Any]) -> Any:
+    async def read(self, function: Callable[[sa.Connection], Any]) -> Any:
+        """As the database's own `read`."""
+        return self.look(function)
+
+    def look(self, function: Callable[[sa.Connection], Any]) -> Any:
         """Run `function` in a transaction."""
         with self._connection.begin():
             return function(self._connection)
@@ -105,7 +109,7 @@ class InstantDatabase:
         kill, self.kill = self.kill, None
         if kill == "before":
             raise Killed
-        result = self.read(function)
+        result = self.look(function)
         if kill == "after":
             raise Killed
         return result
@@ -147,7 +151,7 @@ class Pool:
         database = cast("Any", self.database)
         followers = Followers()
         self.engine = Engine(
-            stored=self.database.read(load),
+            stored=self.database.look(load),
             database=database,
             signer=self.signer,
             workerpool=self.workerpool,
@@ -326,11 +330,11 @@ class Pool:
 
     def states(self) -> list[TaskState]:
         """All tasks ever, as the database has them."""
-        rows = self.database.read(lambda c: list(c.scalars(sa.select(tables.tasks.c.task_id))))
+        rows = self.database.look(lambda c: list(c.scalars(sa.select(tables.tasks.c.task_id))))
         found: list[TaskState] = []
         for start in range(0, len(rows), 500):
             part = rows[start : start + 500]
-            found += self.database.read(lambda c, part=part: find_tasks(c, part))
+            found += self.database.look(lambda c, part=part: find_tasks(c, part))
         return found
 
     def execute(

@@ -28,7 +28,15 @@ from pyiexec.scheduler import commands as c
 from pyiexec.scheduler import events as e
 from pyiexec.scheduler import matching
 from pyiexec.scheduler.assigning import assignment
-from pyiexec.scheduler.chain_logs import DealNoticed, ScoreChanged, TaskLog, event_of, interpret
+from pyiexec.scheduler.chain_logs import (
+    SETTLING,
+    DealNoticed,
+    ScoreChanged,
+    TaskLog,
+    event_of,
+    interpret,
+    tasks_of,
+)
 from pyiexec.scheduler.chain_work import ChainWork
 from pyiexec.scheduler.crew import Crew
 from pyiexec.scheduler.followers import Followers
@@ -53,7 +61,7 @@ from pyiexec.scheduler.printouts import Printouts
 from pyiexec.scheduler.rules import Policy, decide, is_workers_own, replicas_missing, wake_at
 from pyiexec.scheduler.state import TaskState, new_task
 from pyiexec.scheduler.step import Step
-from pyiexec.scheduler.store import DealFacts, Stored
+from pyiexec.scheduler.store import DealFacts, Stored, find_tasks
 from pyiexec.scheduler.tally import Tally
 from pyiexec.scheduler.timers import ChainTime, Timers
 
@@ -151,7 +159,8 @@ class Engine:
 
     async def step(self, items: Iterable[Item]) -> None:
         """Deal with `items` together; it waits for nothing but the database."""
-        step = Step()
+        step, items = Step(), list(items)
+        await self._recall(tasks_of(raw for item in items if isinstance(item, LogsSeen) for raw in item.removed))
         for item in items:
             self._take(item, step)
         for task_id, events in step.events.items():
@@ -165,6 +174,12 @@ class Engine:
         step.send(self.crew, self._heartbeat_seconds)
         for task_id in step.changes.tasks.keys() | {task_id for task_id, _ in step.changes.printouts}:
             self._followers.tell(task_id)
+
+    async def _recall(self, undone: set[TaskId]) -> None:
+        """Have the tasks at hand that a reorganisation may unsettle, those settled before a restart included."""
+        if absent := sorted(undone - self.tasks.keys() - self.recent.keys()):
+            found = await self._database.read(lambda connection: find_tasks(connection, absent))
+            self.recent.update((state.task_id, Tracked(state)) for state in found)
 
     async def _commit(self, step: Step) -> None:
         saves = [item.save for item in step.followed if item.save is not None]
@@ -222,8 +237,10 @@ class Engine:
             match interpret(raw):
                 case DealNoticed(workerpool, deal_id) if workerpool == self._workerpool:
                     self._read_deal(deal_id, with_tasks=True)
-                case TaskLog(task_id):
+                case TaskLog(task_id, name):
                     doubted.add(task_id)
+                    if name in SETTLING:
+                        step.happened(task_id, e.Unsettled())
                 case _:
                     # A score taken back is read anew when its worker next logs in; until then it is a little off.
                     pass
