@@ -40,7 +40,7 @@ class GhostPool:
     def accept(self, machine: Machine, connection: Connection) -> None:
         """A worker opened a connection."""
         self._connections[machine.address] = connection
-        connection.on_close = lambda: machine.disconnected(connection)
+        connection.on_close = lambda: machine.channel.disconnected(connection)
         connection.send(encode_message(Welcome(received=0, heartbeat_seconds=2.5)))
 
     def _haunt(self) -> None:

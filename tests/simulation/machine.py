@@ -13,18 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pyiexec.chain.signer import Signer, recover
 from pyiexec.protocol import ids
 from pyiexec.protocol.errors import IexecError
-from pyiexec.protocol.messages import (
-    Ack,
-    Assign,
-    Capabilities,
-    Command,
-    Envelope,
-    Hello,
-    Reveal,
-    Welcome,
-    decode_message,
-    encode_message,
-)
+from pyiexec.protocol.messages import Assign, Command, Reveal
 from pyiexec.protocol.poco import Outcome, Refusal
 from pyiexec.protocol.primitives import NULL_ADDRESS, Address, ResultDigest, TaskId, bytes32, keccak256, to_bytes
 from pyiexec.protocol.replicates import PENDING, ReplicateStatus
@@ -36,7 +25,8 @@ from pyiexec.worker.record import TaskRecord
 from pyiexec.worker.rules import Action
 from tests.simulation.chain import Transaction
 from tests.simulation.characters import Character
-from tests.simulation.wire import FASTEST, SLOWEST, Connection
+from tests.simulation.wire import FASTEST, SLOWEST
+from tests.simulation.worker_end import WorkerEnd
 
 if TYPE_CHECKING:
     from tests.simulation.network import Network
@@ -68,9 +58,7 @@ class Machine:
         self.chance = self.agenda.chance(f"worker {signer.address}")
         self.records: dict[TaskId, TaskRecord] = {}
         self.up = self.cut = self.departed = False
-        self.connection: Connection | None = None
-        self._reports: deque[tuple[int, bytes]] = deque()
-        self._sent = self._received = 0
+        self.channel = WorkerEnd(self, SLOTS)
         self._transactions: dict[tuple[TaskId, str], Transaction] = {}
         self._life = 0
         self._token = 0
@@ -79,7 +67,6 @@ class Machine:
         self._queue: deque[TaskId] = deque()
         self._unstoppable: set[TaskId] = set()
         self._expected: dict[TaskId, int] = {}
-        self._gap_at: int | None = None
 
     @property
     def address(self) -> Address:
@@ -99,7 +86,7 @@ class Machine:
                 given = self._transactions.get((task_id, "contribute"))
                 # Its vote may be in the next block: only the chain can stop the task now.
                 self._act(task_id, Action.CONTRIBUTE if action is Action.STOP and given else action)
-        self._connect()
+        self.channel.connect()
 
     def crash(self) -> None:
         """Die without a word."""
@@ -111,9 +98,7 @@ class Machine:
         self._queue.clear()
         self._unstoppable.clear()
         self._expected.clear()
-        if self.connection is not None:
-            self.connection.close("crash")
-            self.connection = None
+        self.channel.hang_up()
 
     def heal(self) -> None:
         """The partition is over: blocks were missed."""
@@ -143,7 +128,7 @@ class Machine:
         closed = (task_id for task_id, record in reversed(self.records.items()) if record.closed)
         return self._open() + list(islice(closed, LATELY_CLOSED))
 
-    def _later(self, seconds: float, action: Callable[[], None]) -> None:
+    def later(self, seconds: float, action: Callable[[], None]) -> None:
         """Have something happen, unless the process dies before."""
         life = self._life
 
@@ -153,9 +138,16 @@ class Machine:
 
         self.agenda.after(seconds, happen)
 
+    def obey(self, command: Command) -> None:
+        """A command of the scheduler arrived."""
+        task_id = command.authorization.task_id if isinstance(command, Assign) else command.task_id
+        if isinstance(command, Reveal):
+            self._expected[task_id] = LOOKS
+        self.apply(task_id, command)
+
     # --- events and actions -------------------------------------------------------------------------------------------
 
-    def apply(self, task_id: TaskId, event: rules.Event, received: int | None = None) -> None:
+    def apply(self, task_id: TaskId, event: rules.Event) -> None:
         """Let something happen, as the worker's shell does."""
         before = self.records.get(task_id)
         decision = rules.decide(before, event)
@@ -166,13 +158,8 @@ class Machine:
             self.records[task_id] = after
             self.network.hold(task_id, self, held=not after.closed)
             self.network.invariants.worker_moved(self, before, after)
-        if received is not None:
-            self._received = received
         for report in decision.reports:
-            self._sent += 1
-            body = encode_message(report)
-            self._reports.append((self._sent, body))
-            self._push(self._sent, body)
+            self.channel.owe(report)
         if after is not None and (before is None or before.status is not after.status):
             self.agenda.note(self.address, task_id, after.status, after.cause)
         for action in decision.actions:
@@ -213,7 +200,7 @@ class Machine:
                 self.apply(task_id, rules.Broke(error.code, error.what))
 
     def _again(self, task_id: TaskId, action: Action, token: int, seconds: float = 1.0) -> None:
-        self._later(seconds, lambda: self._perform(task_id, action, token))
+        self.later(seconds, lambda: self._perform(task_id, action, token))
 
     def _over(self, task_id: TaskId, action: Action) -> None:
         self._running.pop((task_id, action), None)
@@ -233,7 +220,7 @@ class Machine:
     # --- looking ------------------------------------------------------------------------------------------------------
 
     def _soon(self, task_id: TaskId) -> None:
-        self._later(self.chance.uniform(FASTEST, SLOWEST), lambda: self._look(task_id))
+        self.later(self.chance.uniform(FASTEST, SLOWEST), lambda: self._look(task_id))
 
     def _look(self, task_id: TaskId) -> None:
         if self.cut:
@@ -244,7 +231,7 @@ class Machine:
         self.apply(task_id, rules.Seen(task, self.network.hub.contribution(task_id, self.address)))
         if looks and not self.records[task_id].closed and task.status is TaskStatus.ACTIVE:
             self._expected[task_id] = looks - 1
-            self._later(LOOK_AGAIN_SECONDS, lambda: self._look(task_id))
+            self.later(LOOK_AGAIN_SECONDS, lambda: self._look(task_id))
 
     # --- computing ----------------------------------------------------------------------------------------------------
 
@@ -270,7 +257,7 @@ class Machine:
         record = self.records[task_id]
         deal = self.network.hub.deals.get(record.authorization.deal_id)
         if self.cut or (deal is None and self.agenda.now < patience):
-            self._later(1.0, lambda: self._prepare(task_id, token, patience))
+            self.later(1.0, lambda: self._prepare(task_id, token, patience))
             return
         try:
             if deal is None:
@@ -285,7 +272,7 @@ class Machine:
         if self.character.copies and record.mode == "contribute":
             self._copy(task_id, token)
             return
-        self._later(self.chance.uniform(FASTEST, SLOWEST), lambda: self._fetched(task_id, token))
+        self.later(self.chance.uniform(FASTEST, SLOWEST), lambda: self._fetched(task_id, token))
 
     def _fetched(self, task_id: TaskId, token: int) -> None:
         if self._running.get((task_id, Action.COMPUTE)) != token:
@@ -293,7 +280,7 @@ class Machine:
         for step in (ReplicateStatus.APP_DOWNLOADED, ReplicateStatus.DATA_DOWNLOADED):
             self.apply(task_id, rules.Advanced(step))
         seconds = self.chance.uniform(QUICKEST, LONGEST) * self.character.slowness
-        self._later(seconds, lambda: self._computed(task_id, token))
+        self.later(seconds, lambda: self._computed(task_id, token))
 
     def _computed(self, task_id: TaskId, token: int) -> None:
         if self._running.get((task_id, Action.COMPUTE)) != token:
@@ -308,7 +295,7 @@ class Machine:
             return
         others = [w for w in self.network.hub.task(task_id).contributors if w != self.address]
         if not others or self.cut:
-            self._later(1.0, lambda: self._copy(task_id, token))
+            self.later(1.0, lambda: self._copy(task_id, token))
             return
         vote = self.network.hub.contribution(task_id, others[0]).result_hash
         self._over(task_id, Action.COMPUTE)
@@ -439,7 +426,7 @@ class Machine:
             self._transactions[task_id, action] = given
             self.network.chain.send(given)
         elif given.told:
-            self._later(SLOWEST, lambda: done(None))
+            self.later(SLOWEST, lambda: done(None))
         else:
             given.done = tell
 
@@ -448,9 +435,9 @@ class Machine:
         if not self.up or life != self._life:
             return
         if self.cut:
-            self._later(1.0, lambda: self._later_told(refusal, done, life))
+            self.later(1.0, lambda: self._later_told(refusal, done, life))
         else:
-            self._later(self.chance.uniform(FASTEST, SLOWEST), lambda: done(refusal))
+            self.later(self.chance.uniform(FASTEST, SLOWEST), lambda: done(refusal))
 
     def _upload(self, task_id: TaskId, _token: int) -> None:
         record = self.records[task_id]
@@ -468,75 +455,4 @@ class Machine:
             self._over(task_id, Action.UPLOAD)
             self.apply(task_id, rules.Uploaded(location))
 
-        self._later(self.chance.uniform(FASTEST, SLOWEST), stored)
-
-    # --- the channel --------------------------------------------------------------------------------------------------
-
-    def _connect(self) -> None:
-        if self.connection is not None or not self.up:
-            return
-        connection = self.network.connect(self)
-        if connection is None:
-            self._later(self.chance.uniform(0.05, 2.0), self._connect)
-            return
-        self.connection = connection
-        self._first, self._welcomed = True, False
-        self._expected_seq = self._received + 1
-        connection.to_worker = lambda frame: self._hear(connection, frame)
-        capabilities = Capabilities(slots=SLOTS, runtimes=["wasm"], cached=[])
-        hello = Hello(worker=self.address, signature="0x", capabilities=capabilities, received=self._received)
-        connection.report(encode_message(hello))
-
-    def disconnected(self, connection: Connection) -> None:
-        """The connection ended."""
-        if self.connection is connection:
-            self.connection = None
-            self._later(self.chance.uniform(0.05, 1.0), self._connect)
-
-    def _push(self, seq: int, body: bytes) -> None:
-        if self.connection is not None and self._welcomed:
-            self.connection.report(b'{"type":"Envelope","seq":%d,"body":%s}' % (seq, body))
-
-    _welcomed = False
-    _first = True
-    _expected_seq = 1
-
-    def _hear(self, connection: Connection, frame: bytes) -> None:
-        if connection is not self.connection or not self.up:
-            return
-        match decode_message(frame):
-            case Welcome(received=received):
-                self._welcome(received)
-            case Ack(seq=seq):
-                self._acknowledged(seq)
-            case Envelope(seq=seq, body=body) if isinstance(body, Command):
-                self._command(connection, seq, body)
-
-    def _welcome(self, received: int) -> None:
-        oldest = self._reports[0][0] if self._reports else self._sent + 1
-        if oldest - 1 <= received <= self._sent:
-            self._acknowledged(received)
-        else:
-            owed = [(received + number, body) for number, (_, body) in enumerate(self._reports, start=1)]
-            self._reports, self._sent = deque(owed), received + len(owed)
-        self._welcomed = True
-        for seq, body in list(self._reports):
-            self._push(seq, body)
-
-    def _acknowledged(self, seq: int) -> None:
-        while self._reports and self._reports[0][0] <= seq:
-            self._reports.popleft()
-
-    def _command(self, connection: Connection, seq: int, command: Command) -> None:
-        if seq >= self._expected_seq:
-            if seq > self._expected_seq and not (self._first and self._gap_at == seq):
-                self._gap_at = seq
-                connection.close("a command was lost")
-                return
-            self._first, self._expected_seq = False, seq + 1
-            task_id = command.authorization.task_id if isinstance(command, Assign) else command.task_id
-            if isinstance(command, Reveal):
-                self._expected[task_id] = LOOKS
-            self.apply(task_id, command, received=seq)
-        if connection is self.connection:
-            connection.report(encode_message(Ack(seq=self._received)))
+        self.later(self.chance.uniform(FASTEST, SLOWEST), stored)

@@ -246,7 +246,7 @@ class Network:
 
     def silence(self, machine: Machine) -> None:
         """A machine was cut off: both ends of its channel give it up in a while, unless the partition is short."""
-        connection = machine.connection
+        connection = machine.channel.connection
 
         def notice() -> None:
             if machine.cut and connection is not None:

@@ -307,7 +307,7 @@ class Pool:
         life = self._life
 
         def closed() -> None:
-            machine.disconnected(connection)
+            machine.channel.disconnected(connection)
             if self.up and life == self._life:
                 if self._connections.get(worker) is connection:
                     del self._connections[worker]

@@ -177,8 +177,7 @@ class Tasks:
 
     def open_tasks(self) -> list[TaskId]:
         """The tasks of which blocks may bring news."""
-        watched = self._journal.open_records() + self._journal.lately_closed()
-        return [record.task_id for record in watched]
+        return [record.task_id for record in (*self._journal.open_records(), *self._journal.lately_closed())]
 
     # --- actions ----------------------------------------------------------------------------------------------------
 
