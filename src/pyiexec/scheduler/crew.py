@@ -14,6 +14,9 @@ from pyiexec.scheduler.matching import Supply
 from pyiexec.scheduler.rules import occupies_slot
 from pyiexec.scheduler.state import TaskState
 
+#: Right votes that make up for a wrong one.
+RIGHT_FOR_WRONG = 10
+
 
 class Session(Protocol):
     """A live connection to one worker."""
@@ -42,6 +45,7 @@ class Member:
         in_reach: connected, or gone for less than two heartbeats.
         known_since: when it was last heard of, in seconds of the monotonic clock, if without a session.
         score: reputation on chain.
+        accurate, faulty: votes that the chain found right or wrong while this process looked on.
         involved: unfinished tasks in which it has a replicate that still concerns it.
         computing: those of them that occupy a slot.
     """
@@ -56,6 +60,8 @@ class Member:
     in_reach: bool = False
     heard: float = 0.0
     score: int = 0
+    accurate: int = 0
+    faulty: int = 0
     slots: int = 0
     runtimes: tuple[str, ...] = ()
     cached: set[str] = field(default_factory=set)
@@ -67,6 +73,14 @@ class Member:
     def weight(self) -> int:
         """Weight of its vote."""
         return worker_weight(self.score)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether it is asked only when nobody else is there.
+
+        An honest worker is found wrong too, when liars had the majority, but seldom.
+        """
+        return self.faulty * RIGHT_FOR_WRONG > self.accurate
 
     def enroll(self, session: Session, capabilities: Capabilities, score: int) -> None:
         """It has logged in."""
@@ -122,7 +136,15 @@ class Crew:
     def supplies(self) -> list[Supply]:
         """Connected workers with a free slot."""
         return [
-            Supply(m.worker, m.slots - len(m.computing), len(m.computing) / m.slots, m.strikes, m.cached)
+            Supply(
+                m.worker,
+                m.slots - len(m.computing),
+                len(m.computing) / m.slots,
+                m.strikes,
+                m.cached,
+                m.weight,
+                m.doubtful,
+            )
             for m in self.members.values()
             if m.session is not None and m.in_reach and len(m.computing) < m.slots
         ]
@@ -146,3 +168,5 @@ class Crew:
         member = self.members.get(worker)
         if member is not None:
             member.score = rewarded_score(member.score, contributors=2) if accurate else slashed_score(member.score)
+            member.accurate += accurate
+            member.faulty += not accurate

@@ -184,6 +184,10 @@ def _on_chain(state: TaskState, event: e.ChainEvent, now: int) -> TaskState:
             return replace(state, chain=completed, given_up=False, cause=None, explanation="")
         case e.Claimed() if task.status is not TaskStatus.FAILED:
             return replace(state, chain=replace(task, status=TaskStatus.FAILED))
+        case e.Unsettled() if state.settled:
+            # Where it was before, as far as is known: stored like that, it is read again also after a crash.
+            before = TaskStatus.ACTIVE if state.consensus is None else TaskStatus.REVEALING
+            return replace(state, chain=replace(task, status=before, results=b""), cause=None, explanation="")
     return state
 
 

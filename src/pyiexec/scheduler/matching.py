@@ -1,8 +1,10 @@
 """Which worker gets which task, pure.
 
 Tasks wait in the order of their contribution deadlines, and the requester whose tasks occupy the fewest slots goes
-first. A task prefers workers that hold its application already, then those that did not fail lately, then the least
-busy; among equals chance decides, so that nobody can arrange to meet on a task.
+first. A task prefers workers that the chain did not find wrong too often, then those of whose votes it takes the fewest
+to reach its trust, then those that hold its application already, that did not fail lately, and that are the least busy.
+Among equals chance decides, so that nobody can arrange to meet on a task; therefore it is not the heaviest vote that is
+preferred, but any that saves a replica.
 """
 
 from __future__ import annotations
@@ -10,9 +12,11 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from pyiexec.protocol.primitives import Address, TaskId
+from pyiexec.protocol.trust import NEWCOMER_WEIGHT
 
 
 class Demand(NamedTuple):
@@ -79,6 +83,8 @@ class Supply(NamedTuple):
         load: share of its slots that is occupied, from 0 to 1.
         strikes: failures of its own since its last success.
         cached: checksums of the applications it holds.
+        weight: of its vote.
+        doubtful: the chain found it wrong more often than can be put down to bad luck.
     """
 
     worker: Address
@@ -86,13 +92,27 @@ class Supply(NamedTuple):
     load: float
     strikes: int
     cached: frozenset[str] | set[str]
+    weight: int = NEWCOMER_WEIGHT
+    doubtful: bool = False
 
 
-def choose_worker(demand: Demand, supplies: Iterable[Supply], chance: random.Random) -> Supply | None:
-    """The best of the workers that may take the task."""
+def choose_worker(
+    demand: Demand, supplies: Iterable[Supply], votes: Callable[[int], int], chance: random.Random
+) -> Supply | None:
+    """The best of the workers that may take the task; `votes` says how many of a weight it misses."""
+    needed: dict[int, int] = {}
 
-    def rank(supply: Supply) -> tuple[bool, int, float, float]:
-        return demand.app_checksum not in supply.cached, supply.strikes, supply.load, chance.random()
+    def rank(supply: Supply) -> tuple[bool, int, bool, int, float, float]:
+        if supply.weight not in needed:
+            needed[supply.weight] = votes(supply.weight)
+        return (
+            supply.doubtful,
+            needed[supply.weight],
+            demand.app_checksum not in supply.cached,
+            supply.strikes,
+            supply.load,
+            chance.random(),
+        )
 
     return min(supplies, key=rank, default=None)
 
@@ -104,6 +124,7 @@ def match(
     *,
     participants: Callable[[TaskId], set[Address]],
     give: Callable[[TaskId, Address], int],
+    votes: Callable[[TaskId, int], int],
     chance: random.Random,
 ) -> None:
     """Give waiting tasks to free workers until one of both runs out.
@@ -114,6 +135,7 @@ def match(
         busy: slots occupied by requester; kept up.
         participants: workers that ever had the task; none gets it twice.
         give: carries an assignment out and says how many more workers the task needs.
+        votes: how many workers whose votes have a weight the task needs.
         chance: decides among equals.
     """
     free = {supply.worker: supply for supply in supplies if supply.free_slots > 0}
@@ -124,7 +146,8 @@ def match(
             break
         demand = taken[0]
         excluded = participants(demand.task_id)
-        chosen = choose_worker(demand, (s for s in free.values() if s.worker not in excluded), chance)
+        supplied = (supply for supply in free.values() if supply.worker not in excluded)
+        chosen = choose_worker(demand, supplied, partial(votes, demand.task_id), chance)
         if chosen is None:
             unserved.append(taken)
             continue

@@ -97,8 +97,11 @@ def decide(
     return Decision(decider.state, decider.commands)
 
 
-def replicas_missing(state: TaskState, now: int, policy: Policy) -> int:
-    """How many more workers must be given the task, if all that have it vote for the leading result."""
+def replicas_missing(state: TaskState, now: int, policy: Policy, weight: int = trust.NEWCOMER_WEIGHT) -> int:
+    """How many more workers whose votes have `weight` must be given the task.
+
+    All that have it are expected to vote for the leading result, and so are those to come.
+    """
     task = state.chain
     opening = task.status is TaskStatus.UNSET and state.phase is Phase.INITIALIZING and policy.assign_early
     open_to_votes = task.status is TaskStatus.ACTIVE or opening
@@ -108,7 +111,7 @@ def replicas_missing(state: TaskState, now: int, policy: Policy) -> int:
     expected = [replicate.weight for replicate in state.replicates if is_pending(replicate, state, now, policy)]
     if state.single:
         return 0 if groups or expected else 1
-    missing = trust.replicas_missing(groups, expected, state.trust)
+    missing = trust.replicas_missing(groups, expected, state.trust, weight)
     # The chain weighs votes by scores we may have missed: as long as it does not agree, one more is needed.
     return max(missing, 0 if expected else 1)
 

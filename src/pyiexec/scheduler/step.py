@@ -42,7 +42,7 @@ class Step:
         for member, seq, body in self.tellings:
             if member.session is not None and member.greeted:
                 member.session.send(envelope(seq, body))
-        for worker in self.acks:
+        for worker in sorted(self.acks):
             member = crew.member(worker)
             if member.session is not None and member.greeted:
                 member.session.send(encode_message(Ack(seq=member.received)))

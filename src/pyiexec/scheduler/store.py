@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -215,8 +216,15 @@ def _upsert(
     rows = list(rows)
     if not rows:
         return
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    connection.execute(_upsert_statement(connection.dialect.name, table, tuple(keep)), rows)
+
+
+@cache
+def _upsert_statement(dialect_name: str, table: sa.Table, keep: tuple[str, ...]) -> sa.Executable:
+    """Made once: making it takes several times as long as carrying it out."""
+    dialect = postgresql if dialect_name == "postgresql" else sqlite
     statement = dialect.insert(table)
     values = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
     values |= {name: sa.func.coalesce(statement.excluded[name], table.c[name]) for name in keep}
-    connection.execute(statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=values), rows)
+    upsert: sa.Executable = statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=values)
+    return upsert

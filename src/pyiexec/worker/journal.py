@@ -11,6 +11,7 @@ import asyncio
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 import msgspec
 import sqlalchemy as sa
@@ -30,6 +31,8 @@ MIGRATIONS = Migrations("pyiexec.worker.migrations", "worker")
 
 #: Closed tasks remembered, so that a scheduler that asks again is answered.
 CLOSED_KEPT = 1024
+#: Tasks closed last, whose end a reorganisation of the chain may still take back.
+LATELY_CLOSED = 32
 #: Seconds that changes may wait for others to be written with.
 LONGEST_WAIT = 0.05
 
@@ -143,6 +146,11 @@ class Journal:
     def ended(self) -> dict[str, int]:
         """How many closed tasks are remembered, by their status."""
         return dict(Counter(str(record.status) for record in self._records.values() if record.closed))
+
+    def lately_closed(self) -> list[TaskRecord]:
+        """The tasks whose end may not be final, the newest first."""
+        closed = (record for record in reversed(self._records.values()) if record.closed)
+        return list(islice(closed, LATELY_CLOSED))
 
     def reports_after(self, seq: int) -> Iterator[Report]:
         """Durable reports with a number above `seq`, in order."""

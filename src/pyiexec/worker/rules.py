@@ -4,9 +4,10 @@
 take. Actions may be repeated without harm: the shell runs each at most once at a time, and each looks at the chain or
 at the disk before it acts. `resume` gives the actions of a record found after a restart.
 
-Two rules protect the worker's stake. A result is kept until the chain has closed the task, whoever asks to forget it;
-and a vote is revealed when, and only when, the chain itself is seen to wait for it, as often as that takes: what a
-scheduler says of a consensus makes the worker look, never speak.
+Two rules protect the worker's stake. A result is kept until the chain has closed the task, whoever asks to forget it,
+and the digest beyond that, should a reorganisation open the task again. And a vote is revealed when, and only when, the
+chain itself is seen to wait for it, as often as that takes: what a scheduler says of a consensus makes the worker look,
+never speak.
 """
 
 from __future__ import annotations
@@ -134,6 +135,10 @@ def decide(record: TaskRecord | None, event: Event) -> Decision:
         return _assigned(record, event)
     if record is None:
         return _unknown(event)
+    if record.closed and isinstance(event, Seen) and _is_open_again(record, event):
+        # Only what the chain said ended the task, and a reorganisation took that back: the stake is at risk again.
+        reopened = replace(record, status=_S.CONTRIBUTED, must_reveal=False, cause=None, message="")
+        return _seen(reopened, event.task, event.contribution)
     if record.closed:
         # A scheduler that still wants something of it has lost what it was told.
         return Decision(record, (_last(record),)) if isinstance(event, Reveal | Upload) else Decision(record)
@@ -328,6 +333,13 @@ def _taken_back(record: TaskRecord, task: Task, *, proved: bool) -> TaskRecord:
     if not proved and record.status in (_S.REVEALED, _S.RESULT_UPLOADED):
         record = replace(record, status=_S.CONTRIBUTED)
     return replace(record, must_reveal=False) if task.status is TaskStatus.ACTIVE and record.must_reveal else record
+
+
+def _is_open_again(record: TaskRecord, event: Seen) -> bool:
+    """Whether the vote of a closed record is still to be proved."""
+    cast = event.contribution.status is ContributionStatus.CONTRIBUTED
+    mine = record.digest is not None and event.contribution.result_hash == record.result_hash
+    return record.mode == "contribute" and cast and mine and event.task.status not in _TERMINAL
 
 
 def _ended(record: TaskRecord, task: Task, contribution: Contribution) -> Decision:

@@ -178,7 +178,7 @@ class Tasks:
 
     def open_tasks(self) -> list[TaskId]:
         """The tasks of which blocks may bring news."""
-        return [record.task_id for record in self._journal.open_records()]
+        return [record.task_id for record in (*self._journal.open_records(), *self._journal.lately_closed())]
 
     def computing(self) -> list[TaskRecord]:
         """The tasks being computed."""

@@ -23,8 +23,17 @@ def demand(number: int, requester: Address = ALICE, deadline: int = 10, app: str
     return Demand(task(number), requester, deadline, app)
 
 
-def supply(number: int, free: int = 1, *, load: float = 0.0, strikes: int = 0, cached: tuple[str, ...] = ()) -> Supply:
-    return Supply(address(number), free, load, strikes, frozenset(cached))
+def supply(
+    number: int,
+    free: int = 1,
+    *,
+    load: float = 0.0,
+    strikes: int = 0,
+    cached: tuple[str, ...] = (),
+    weight: int = 2,
+    doubtful: bool = False,
+) -> Supply:
+    return Supply(address(number), free, load, strikes, frozenset(cached), weight, doubtful)
 
 
 def run(
@@ -56,6 +65,7 @@ def run(
         busy or {},
         participants=lambda task_id: taken.get(task_id, set()),
         give=give,
+        votes=lambda task_id, weight: -(-missing[task_id] // (weight - 1)),
         chance=random.Random(seed),
     )
     assert sorted(waiting.ids()) == sorted(task_id for task_id, count in missing.items() if count)
@@ -94,6 +104,22 @@ def test_a_worker_that_holds_the_application_is_preferred() -> None:
 
 def test_a_worker_that_failed_lately_comes_last() -> None:
     assert run([(demand(1), 1)], [supply(1, strikes=1), supply(2, load=0.5)]) == [(task(1), address(2))]
+
+
+def test_a_vote_that_saves_a_replica_is_preferred_to_an_application_at_hand() -> None:
+    light, heavy = supply(1, cached=("0xapp",)), supply(2, weight=3, load=0.9)
+    assert run([(demand(1), 2)], [light, heavy])[0] == (task(1), address(2))
+
+
+def test_a_vote_heavier_than_needed_is_not_preferred() -> None:
+    heavy, heavier = supply(1, weight=3), supply(2, weight=99)
+    first = {run([(demand(1), 2)], [heavy, heavier], seed=seed)[0][1] for seed in range(32)}
+    assert first == {address(1), address(2)}
+
+
+def test_a_worker_often_found_wrong_comes_last_however_heavy_its_vote() -> None:
+    assert run([(demand(1), 1)], [supply(1, weight=99, doubtful=True), supply(2, strikes=3)]) == [(task(1), address(2))]
+    assert run([(demand(1), 1)], [supply(1, doubtful=True)]) == [(task(1), address(1))]
 
 
 def test_load_is_spread() -> None:
@@ -144,7 +170,8 @@ def test_ten_thousand_waiting_tasks_are_no_burden() -> None:
         given.append((task_id, worker))
         return 0
 
-    match(waiting, workers, {}, participants=lambda _: set(), give=give, chance=random.Random(0))
+    chance = random.Random(0)
+    match(waiting, workers, {}, participants=lambda _: set(), give=give, votes=lambda _task, _weight: 1, chance=chance)
     assert len(given) == 100
     assert time.perf_counter() - started < 1
 

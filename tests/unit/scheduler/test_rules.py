@@ -397,3 +397,13 @@ def test_a_crash_loses_no_decision(trust: int, crew: list[str], seed: int) -> No
         else:
             world.now += TIMEREF // 2
             world.decide(e.Ticked())
+
+
+def test_an_end_undone_by_a_reorganisation_is_open_again_until_the_chain_is_read() -> None:
+    completed = after(revealing(A), e.Revealed(A, DIGEST), e.Finalized(b"link")).state
+    assert completed.settled
+    again = after(completed, e.Unsettled()).state
+    assert (again.settled, again.chain.status, again.chain.results) == (False, TaskStatus.REVEALING, b"")
+    claimed = after(running(5, A), e.Claimed()).state
+    assert after(claimed, e.Unsettled()).state.chain.status is TaskStatus.ACTIVE
+    assert after(again, e.Unsettled()).state.chain.status is TaskStatus.REVEALING

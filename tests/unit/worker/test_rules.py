@@ -340,6 +340,34 @@ def test_a_consensus_taken_back_by_a_reorganisation_is_revealed_when_it_returns(
     assert Action.REVEAL in rules.decide(taken_back, seen(TaskStatus.REVEALING, CONTRIBUTED)).actions
 
 
+@pytest.mark.parametrize(
+    "end",
+    [seen(TaskStatus.COMPLETED, PROVED), seen(TaskStatus.COMPLETED, REJECTED), seen(TaskStatus.FAILED, CONTRIBUTED)],
+)
+def test_an_end_taken_back_by_a_reorganisation_does_not_cost_the_stake(end: Seen) -> None:
+    over = rules.decide(record(S.REVEALED, location="/ipfs/x"), end).record
+    assert over is not None
+    assert over.closed
+    again = rules.decide(over, seen(TaskStatus.REVEALING, CONTRIBUTED))
+    assert Action.REVEAL in again.actions
+    assert again.record is not None
+    assert (again.record.status, again.record.cause) == (S.CONTRIBUTED, None)
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        seen(TaskStatus.COMPLETED, PROVED),
+        seen(TaskStatus.REVEALING, CONTRIBUTED, vote=OTHER),
+        seen(TaskStatus.ACTIVE, REJECTED),
+        seen(TaskStatus.ACTIVE, UNSET),
+    ],
+)
+def test_what_is_over_stays_over_unless_its_vote_is_to_be_proved_again(later: Seen) -> None:
+    over = record(S.COMPLETED)
+    assert rules.decide(over, later) == Decision(over)
+
+
 def test_a_failure_is_reported_with_its_cause_exit_code_and_log() -> None:
     report = rules.decide(record(S.DATA_DOWNLOADED), Broke("APP_EXITED_NON_ZERO", "exit 3", 3, OH)).reports[0]
     assert (report.cause, report.message, report.exit_code, report.printed) == ("APP_EXITED_NON_ZERO", "exit 3", 3, OH)
