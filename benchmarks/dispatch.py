@@ -86,7 +86,15 @@ def dask_python() -> Path:
     target = cache_directory(os.environ) / "python" / f"dask-{version}"
     if not (target / "complete").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(target)], check=True)
-        install = [str(target / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
+        install = [
+            str(target / "bin" / "python"),
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--disable-pip-version-check",
+            "--no-deps",
+        ]
         subprocess.run([*install, "-r", str(wanted)], check=True)
         (target / "complete").touch()
     return target / "bin" / "python"

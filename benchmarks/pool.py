@@ -58,9 +58,7 @@ class Pool:
         orders = (
             self._signed(AppOrder(app=self.app, volume=volume, salt=self._salt()), roles.APP_PROVIDER),
             NO_DATASET,
-            self._signed(
-                WorkerpoolOrder(workerpool=self.workerpool, salt=self._salt(), **common), roles.POOL_MANAGER
-            ),
+            self._signed(WorkerpoolOrder(workerpool=self.workerpool, salt=self._salt(), **common), roles.POOL_MANAGER),
             self._signed(
                 RequestOrder(
                     app=self.app, workerpool=self.workerpool, requester=requester.address, salt=self._salt(), **common

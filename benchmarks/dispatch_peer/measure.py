@@ -48,7 +48,10 @@ def work(number: int, seconds: float, _former: int | None = None) -> int:
 
 def waits(shape: str, tasks: int, seconds: float) -> list[float]:
     """What the worker waited for each task but the first."""
-    with SubprocessCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+    with (
+        SubprocessCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
         client.register_plugin(Stopwatch())
         gate = client.submit(first, pure=False)
         futures = []

@@ -70,7 +70,7 @@ class Member:
 
     def enroll(self, session: Session, capabilities: Capabilities, score: int) -> None:
         """It has logged in."""
-        self.session, self.greeted, self.in_reach = session, False, True
+        self.session, self.greeted = session, False
         self.slots, self.runtimes = capabilities.slots, tuple(capabilities.runtimes)
         self.cached = set(capabilities.cached)
         self.score = score
@@ -98,6 +98,8 @@ class Crew:
         self.members: dict[Address, Member] = {}
         #: Slots occupied, by requester.
         self.busy: Counter[Address] = Counter()
+        #: How many workers are in reach: asked for with every change of every task, so it is not counted anew.
+        self.reach = 0
 
     def member(self, worker: Address) -> Member:
         """The worker, made known if it was not."""
@@ -106,14 +108,28 @@ class Crew:
             found = self.members[worker] = Member(worker)
         return found
 
+    def enroll(self, member: Member, session: Session, capabilities: Capabilities, score: int) -> None:
+        """A worker has logged in."""
+        self.count_with(member)
+        member.enroll(session, capabilities, score)
+
+    def count_with(self, member: Member) -> None:
+        """The worker is here, or expected back."""
+        self.reach += not member.in_reach
+        member.in_reach = True
+
+    def lose(self, member: Member) -> None:
+        """The worker is gone."""
+        self.reach -= member.in_reach
+        member.session, member.in_reach = None, False
+
     def in_reach(self) -> Iterator[Member]:
         """Workers to count with."""
         return (member for member in self.members.values() if member.in_reach)
 
     def candidates(self, state: TaskState) -> int:
         """How many workers in reach, busy or not, never had the task."""
-        participants = sum(self._reaches(replicate.worker) for replicate in state.replicates)
-        return sum(1 for _ in self.in_reach()) - participants
+        return self.reach - sum(self._reaches(replicate.worker) for replicate in state.replicates)
 
     def _reaches(self, worker: Address) -> bool:
         member = self.members.get(worker)
@@ -124,7 +140,7 @@ class Crew:
         return [
             Supply(m.worker, m.slots - len(m.computing), len(m.computing) / m.slots, m.strikes, m.cached)
             for m in self.members.values()
-            if m.session is not None and m.in_reach and len(m.computing) < m.slots
+            if len(m.computing) < m.slots and m.session is not None and m.in_reach
         ]
 
     def follow(self, state: TaskState) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from pyiexec.protocol.primitives import Address, TaskId
@@ -56,7 +56,9 @@ class WaitingTasks:
 
     def take(self, busy: Mapping[Address, int]) -> tuple[Demand, tuple[int, int, TaskId]] | None:
         """Remove and give the next task and its place; `busy` counts slots occupied by requester."""
-        for requester in sorted(self._queues, key=lambda requester: busy.get(requester, 0)):
+        while self._queues:
+            # Mostly the first one asked has something: cheaper than to put all of them in order.
+            requester = min(self._queues, key=lambda requester: busy.get(requester, 0))
             queue = self._queues[requester]
             while queue:
                 place = heapq.heappop(queue)
@@ -88,13 +90,61 @@ class Supply(NamedTuple):
     cached: frozenset[str] | set[str]
 
 
-def choose_worker(demand: Demand, supplies: Iterable[Supply], chance: random.Random) -> Supply | None:
-    """The best of the workers that may take the task."""
+class _Ranked(NamedTuple):
+    """A worker at its place in a heap; the address only keeps heaps from comparing further."""
 
-    def rank(supply: Supply) -> tuple[bool, int, float, float]:
-        return demand.app_checksum not in supply.cached, supply.strikes, supply.load, chance.random()
+    rank: tuple[bool, int, float, float]
+    worker: Address
+    supply: Supply
 
-    return min(supplies, key=rank, default=None)
+
+class FreeWorkers:
+    """Workers with free slots, the best for an application first; choosing costs the logarithm of their number."""
+
+    def __init__(self, supplies: Iterable[Supply], chance: random.Random) -> None:
+        self._chance = chance
+        self._free = {supply.worker: supply for supply in supplies if supply.free_slots > 0}
+        # By application, since it matters who holds it; what is outdated is passed over when it is met.
+        self._ranked: dict[str, list[_Ranked]] = {}
+
+    def __len__(self) -> int:
+        return len(self._free)
+
+    def choose(self, demand: Demand, excluded: Collection[Address] = ()) -> Supply | None:
+        """Take a slot of the best of the workers that may take the task; the worker as it was before."""
+        ranked = self._ranked.get(demand.app_checksum)
+        if ranked is None:
+            ranked = [self._rank(demand.app_checksum, supply) for supply in self._free.values()]
+            heapq.heapify(ranked)
+            self._ranked[demand.app_checksum] = ranked
+        passed_over: list[_Ranked] = []
+        chosen = None
+        while ranked and chosen is None:
+            best = heapq.heappop(ranked)
+            if self._free.get(best.supply.worker) is not best.supply:
+                continue
+            if best.supply.worker in excluded:
+                passed_over.append(best)
+            else:
+                chosen = best.supply
+        for one in passed_over:
+            heapq.heappush(ranked, one)
+        if chosen is not None:
+            self._load(chosen)
+        return chosen
+
+    def _load(self, chosen: Supply) -> None:
+        loaded = _loaded(chosen)
+        if loaded.free_slots == 0:
+            del self._free[chosen.worker]
+            return
+        self._free[chosen.worker] = loaded
+        for app_checksum, ranked in self._ranked.items():
+            heapq.heappush(ranked, self._rank(app_checksum, loaded))
+
+    def _rank(self, app_checksum: str, supply: Supply) -> _Ranked:
+        rank = app_checksum not in supply.cached, supply.strikes, supply.load, self._chance.random()
+        return _Ranked(rank, supply.worker, supply)
 
 
 def match(
@@ -116,23 +166,19 @@ def match(
         give: carries an assignment out and says how many more workers the task needs.
         chance: decides among equals.
     """
-    free = {supply.worker: supply for supply in supplies if supply.free_slots > 0}
+    free = FreeWorkers(supplies, chance)
     unserved: list[tuple[Demand, tuple[int, int, TaskId]]] = []
-    while free:
+    while len(free):
         taken = waiting.take(busy)
         if taken is None:
             break
         demand = taken[0]
-        excluded = participants(demand.task_id)
-        chosen = choose_worker(demand, (s for s in free.values() if s.worker not in excluded), chance)
+        chosen = free.choose(demand, participants(demand.task_id))
         if chosen is None:
             unserved.append(taken)
             continue
         missing = give(demand.task_id, chosen.worker)
         busy[demand.requester] = busy.get(demand.requester, 0) + 1
-        free[chosen.worker] = _loaded(chosen)
-        if free[chosen.worker].free_slots == 0:
-            del free[chosen.worker]
         if missing:
             waiting.restore(*taken)
     for demand, place in unserved:
