@@ -2,9 +2,9 @@
 
 Against Dask: one worker, many tasks, each of 20 ms, so that the batches in which Dask sends are due again. Measured
 from the end of a task to knowing of the next: Dask's worker from its state machine's result on, ours from handing its
-report to its journal on, through SQLite on both sides and a WebSocket between them. Dask runs with its defaults and with
-what its documentation offers (`dispatch_peer/tuned.yaml`), on tasks that wait for each other and on tasks that do not;
-the quickest counts.
+report to its journal on, through SQLite on both sides and a WebSocket between them. Dask runs with its defaults and
+with what its documentation offers (`dispatch_peer/tuned.yaml`), on tasks that wait for each other and on tasks that do
+not; the quickest counts.
 
 In a crowd: 1,000 workers on connections of their own, more than 10,000 tasks waiting on chain and in the scheduler, and
 as many demands a second as 1,000 workers have with tasks of five seconds. The workers share the machine's processors
@@ -24,14 +24,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 import aiohttp
 import uvloop
 
-from pool import Pool, be_the_scheduler_if_told, pool, scheduler
+from pool import Pool, pool
 from pyiexec.chain.anvil import AnvilOptions
 from pyiexec.chain.npm import cache_directory
 from pyiexec.chain.signer import Signer
@@ -123,13 +122,13 @@ class IdleWorker:
         self._idle_since: float | None = None
         self._runs: set[asyncio.Task[None]] = set()
 
-    async def run(self, chain: Pool, url: str, folder: Path) -> None:
+    async def run(self, chain: Pool) -> None:
         """Take tasks until there are measurements enough."""
         signer, clock = Signer.from_key(random.Random(SEED).randbytes(32)), SystemClock()
-        database = await Database.open(f"sqlite:///{folder / 'worker.db'}", [MIGRATIONS])
+        database = await Database.open(f"sqlite:///{chain.folder / 'worker.db'}", [MIGRATIONS])
         self._journal = await open_journal(database, clock, "benchmark")
         channel = Channel(
-            url,
+            chain.url,
             signer=signer,
             chain_id=chain.manifest.chain_id,
             workerpool=chain.workerpool,
@@ -245,28 +244,25 @@ async def until_open(url: str, tasks: int) -> None:
 
 async def ours(folder: Path) -> tuple[Waits, Waits]:
     """What a single worker waits, and each of a crowd."""
-    async with AsyncExitStack() as stack:
-        chain = await stack.enter_async_context(pool(AnvilOptions()))
-        url = await stack.enter_async_context(scheduler(chain, folder))
-        single = IdleWorker()
+    async with pool(folder / "one", AnvilOptions()) as one:
+        await one.start_scheduler()
         volume = TASKS + WARM + 1
-        await chain.buy(volume, trust=1, category=CATEGORY)
-        await until_open(url, volume)
-        await single.run(chain, url, folder)
+        await one.buy(await one.register(b"app"), volume, trust=1, category=CATEGORY)
+        await until_open(one.url, volume)
+        single = IdleWorker()
+        await single.run(one)
         alone = Waits.of("pyiexec, one worker", single.waited[WARM:])
-    (folder / "crowd").mkdir()
-    async with AsyncExitStack() as stack:
-        chain = await stack.enter_async_context(pool(AnvilOptions()))
-        url = await stack.enter_async_context(scheduler(chain, folder / "crowd"))
+    async with pool(folder / "crowd", AnvilOptions()) as many:
+        await many.start_scheduler()
         volume = WAITING + WORKERS + DEMANDS
-        await chain.buy(volume, trust=1, category=CATEGORY)
+        await many.buy(await many.register(b"app"), volume, trust=1, category=CATEGORY)
         started = time.perf_counter()
-        await until_open(url, volume)
+        await until_open(many.url, volume)
         print(f"{volume:,} tasks opened on chain in {time.perf_counter() - started:.1f} s", flush=True)
         crowd = Crowd(random.Random(SEED))
         started = time.perf_counter()
         async with asyncio.TaskGroup() as group:
-            running = await crowd.log_in(url, group)
+            running = await crowd.log_in(many.url, group)
             print(f"{WORKERS:,} workers let in within {time.perf_counter() - started:.1f} s", flush=True)
             await crowd.demand()
             for task in running:
@@ -277,8 +273,6 @@ async def ours(folder: Path) -> tuple[Waits, Waits]:
 
 def main() -> None:
     """Measure Dask and pyiexec."""
-    if be_the_scheduler_if_told():
-        return
     print(f"{os.cpu_count()} cores, shared by scheduler, workers and chain", flush=True)
     peers = [Waits.of(f"Dask, {settings}, {shape}", dask_waits(settings, shape)) for settings, shape in DASK]
     with tempfile.TemporaryDirectory(prefix="pyiexec-bench-") as folder:

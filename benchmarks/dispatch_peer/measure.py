@@ -1,8 +1,9 @@
 """How long an idle Dask worker of one thread waits for its next task, in seconds, as a JSON list.
 
 From the moment the worker's state machine has a result to the moment it knows of the next task: threads and the
-deserialisation of functions are not counted. Scheduler and worker are processes of their own. Run by `dispatch.py` with
-Dask's own Python: ``measure.py SHAPE TASKS SECONDS``. In a `chain` each task needs the one before, in a `bag` none does.
+deserialisation of functions are not counted. Scheduler and worker are processes of their own. Run by `dispatch.py`
+with Dask's own Python: ``measure.py SHAPE TASKS SECONDS``. In a `chain` each task needs the one before, in a `bag`
+none does.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import sys
 import time
 from typing import Any
 
-import dask
 from distributed import Client, Event, WorkerPlugin
 from distributed.deploy.subprocess import SubprocessCluster
 
@@ -23,10 +23,12 @@ class Stopwatch(WorkerPlugin):
     name = "stopwatch"
 
     def setup(self, worker: Any) -> None:
+        """Begin."""
         self.idle_since: float | None = None
         self.waited: list[float] = []
 
     def transition(self, key: Any, start: str, finish: str, **_more: Any) -> None:
+        """A task has changed its state."""
         if start == "executing" and finish == "memory":
             self.idle_since = time.perf_counter()
         elif start == "released" and finish in ("waiting", "ready") and self.idle_since is not None:
@@ -58,6 +60,7 @@ def waits(shape: str, tasks: int, seconds: float) -> list[float]:
         for number in range(tasks):
             former = (futures[-1] if futures else gate) if shape == "chain" else None
             futures.append(client.submit(work, number, seconds, former, pure=False))
+        # Answered after all that was sent before.
         client.run_on_scheduler(lambda: None)
         Event("go").set()
         client.gather(futures[-1] if shape == "chain" else futures)
@@ -66,5 +69,4 @@ def waits(shape: str, tasks: int, seconds: float) -> list[float]:
 
 
 if __name__ == "__main__":
-    dask.config.ensure_file = lambda *_args, **_more: None
     print(json.dumps(waits(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))))
