@@ -77,9 +77,9 @@ class Pool:
         common["scheduler_url"] = self.url
         await self._start(name, Kind.WORKER, name=name, key_file=key, data_dir=folder, **common, **settings)
 
-    async def _start(self, name: str, kind: Kind, **settings: Any) -> str:
-        url = await self._host.start(Part(name, kind, settings_type(kind)(**settings)))
-        self._running.append(name)
+    async def _start(self, part: str, kind: Kind, **settings: Any) -> str:
+        url = await self._host.start(Part(part, kind, settings_type(kind)(**settings)))
+        self._running.append(part)
         return url
 
     async def stop(self) -> None:
