@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha256
@@ -86,6 +87,18 @@ class Pool:
         """End all services; the chain stays."""
         while self._running:
             await self._host.stop(self._running.pop())
+
+    def processor_seconds(self) -> dict[str, float]:
+        """What the chain and each service have used of the processors so far."""
+        pids = {"chain": self.anvil.pid} | {name: self._host.pid(name) for name in self._running}
+        ticks = os.sysconf("SC_CLK_TCK")
+
+        def used(pid: int) -> float:
+            # After the name, which may hold anything: user and system time are the 12th and 13th.
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / ticks
+
+        return {name: used(pid) for name, pid in pids.items()}
 
     def _common(self) -> dict[str, Any]:
         return {

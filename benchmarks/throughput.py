@@ -158,12 +158,18 @@ async def once(folder: Path) -> Run:
         await carried_through(chain, app, WARM)
         block = int(await chain.rpc.call("eth_blockNumber"), 16)
         before = await chain.rpc.call("evm_snapshot")
+        used = chain.processor_seconds()
         ours = await carried_through(chain, app, TASKS)
+        for name, seconds in chain.processor_seconds().items():
+            print(f"  {name:<12}{(seconds - used[name]) / TASKS * 1000:6.2f} ms of processor time a task", flush=True)
         await chain.stop()
         phases = await recorded(chain, block)
+        used = chain.processor_seconds()
         if not await chain.rpc.call("evm_revert", before):
             raise SystemExit("the chain does not go back")
         alone = await replayed(chain, phases)
+        spent = chain.processor_seconds()["chain"] - used["chain"]
+        print(f"  {'chain alone':<12}{spent / TASKS * 1000:6.2f} ms of processor time a task", flush=True)
     run = Run(TASKS / ours, TASKS / alone, sum(map(len, phases)))
     sizes = " + ".join(str(len(phase)) for phase in phases)
     print(
