@@ -29,7 +29,7 @@ _TASK_CAUSES = ("APP_", "BAD_PARAMS", "BAD_RESULT", "CONTENT_", "DATASET_", "INP
 #: Ends that nobody is to blame for.
 _NOBODYS_FAULT = ("CONSENSUS_REACHED", "CONTRIBUTION_TIMEOUT", "TASK_ABORTED", "TASK_CLAIMED", "TASK_NOT_ACTIVE")
 #: Reported steps whose proof on chain is still to be seen; they count as votes to come.
-_UNPROVEN = (_S.CONTRIBUTED, _S.REVEALED, _S.RESULT_UPLOADED, _S.CONTRIBUTE_AND_FINALIZE_DONE)
+_UNPROVEN = (_S.CONTRIBUTED, _S.REVEALED, _S.RESULT_UPLOADED, _S.CONTRIBUTE_AND_FINALIZE_DONE, _S.COMPLETED)
 #: Steps in which a replicate occupies one of its worker's slots.
 _COMPUTING = (_S.CREATED, _S.STARTED, _S.APP_DOWNLOADED, _S.DATA_DOWNLOADED)
 
