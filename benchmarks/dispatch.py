@@ -264,10 +264,13 @@ async def ours(folder: Path) -> tuple[Waits, Waits]:
         async with asyncio.TaskGroup() as group:
             running = await crowd.log_in(many.url, group)
             print(f"{WORKERS:,} workers let in within {time.perf_counter() - started:.1f} s", flush=True)
+            used = many.processor_seconds()["scheduler"]
             await crowd.demand()
+            used = many.processor_seconds()["scheduler"] - used
             for task in running:
                 task.cancel()
         crowded = Waits.of("pyiexec, in a crowd", crowd.waited)
+        print(f"the scheduler spent {used / DEMANDS * 1000:.2f} ms of processor time a demand", flush=True)
     return alone, crowded
 
 

@@ -380,8 +380,9 @@ class Engine:
         """Who could be asked has changed for all that wait; those with workers to spare need not know it."""
         for task_id in self._waiting.ids():
             tried = len(self.tasks[task_id].state.replicates)
-            # Rules ask who else could be asked only to know whether fewer are left than must fail alike.
-            if min(self.crew.reach, step.reach_before) - tried < self._policy.failures:
+            # Rules ask only whether anybody is left and, of a task that was tried, whether as many as must fail alike.
+            enough = self._policy.failures if tried else 1
+            if min(self.crew.reach, step.reach_before) - tried < enough:
                 step.happened(task_id, e.Ticked())
 
     def _report(self, item: ReportReceived, step: Step) -> None:

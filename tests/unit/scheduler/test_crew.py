@@ -1,0 +1,111 @@
+"""Who is there: counted as workers come and go, and judged only by what could be heard of them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.scheduler.model import address, fresh
+
+from pyiexec.protocol.messages import Capabilities
+from pyiexec.protocol.trust import NEWCOMER_WEIGHT
+from pyiexec.scheduler import events as e
+from pyiexec.scheduler.channel import DEAF_SECONDS, LiveSession, WorkerChannel
+from pyiexec.scheduler.crew import Crew
+from pyiexec.scheduler.inbox import Item, WorkerSilent
+from pyiexec.scheduler.rules import decide
+
+HEARTBEAT = 2.0
+
+
+@given(st.lists(st.tuples(st.sampled_from(["enroll", "expect", "lose"]), st.integers(0, 4)), max_size=30))
+def test_who_is_in_reach_is_counted_as_they_come_and_go(happenings: list[tuple[str, int]]) -> None:
+    crew = Crew()
+    state = decide(fresh(5), [e.Assigned(address(0), NEWCOMER_WEIGHT)], now=0, candidates=1).state
+    for what, number in happenings:
+        member = crew.member(address(number))
+        if what == "enroll":
+            crew.enroll(member, LiveSession(), Capabilities(slots=2), score=0)
+        elif what == "expect":
+            crew.count_with(member)
+        else:
+            crew.lose(member)
+        there = {found.worker for found in crew.in_reach()}
+        assert crew.reach == len(there)
+        assert crew.candidates(state) == len(there - {address(0)})
+
+
+class Busy:
+    """Time that passes only in sleep, of which each may take longer than it was asked to."""
+
+    def __init__(self, extra: list[float]) -> None:
+        self.time = 0.0
+        self.extra = extra
+        #: Set when all that was to happen has happened.
+        self.ended = asyncio.Event()
+
+    def now(self) -> float:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        if not self.extra:
+            self.ended.set()
+            await asyncio.Event().wait()
+        self.time += seconds + self.extra.pop(0)
+
+
+def watched(extra: list[float], *, heard_after: int) -> list[Item]:
+    """What a watch that oversleeps so has to say of one worker, which is heard of after so many sleeps."""
+    crew, posted = Crew(), list[Item]()
+    member = crew.member(address(0))
+    crew.enroll(member, LiveSession(), Capabilities(), score=0)
+
+    class Clock(Busy):
+        async def sleep(self, seconds: float) -> None:
+            if len(extra) == len(given) - heard_after:
+                member.heard = self.time
+            await super().sleep(seconds)
+
+    given = list(extra)
+    clock = Clock(extra)
+    unused: Any = None
+    channel = WorkerChannel(
+        chain_id=1,
+        workerpool=address(1),
+        allowed=(),
+        crew=crew,
+        score=unused,
+        post=posted.append,
+        on_output=unused,
+        clock=clock,
+        heartbeat_seconds=HEARTBEAT,
+    )
+
+    async def watch() -> None:
+        task = asyncio.create_task(channel.watch())
+        await clock.ended.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(watch())
+    return posted
+
+
+def test_a_worker_that_says_nothing_for_two_heartbeats_is_lost() -> None:
+    assert watched([0.0], heard_after=9) == [WorkerSilent(address(0))]
+
+
+def test_silence_while_the_scheduler_itself_was_busy_does_not_count() -> None:
+    late = 2 * DEAF_SECONDS
+    assert watched([5.0], heard_after=9) == []
+    # What it had said is read before the watch looks again.
+    assert watched([5.0, late], heard_after=1) == []
+
+
+def test_nor_does_it_save_a_worker_that_stays_silent() -> None:
+    assert watched([5.0, 0.0], heard_after=9) == [WorkerSilent(address(0))]
