@@ -100,6 +100,8 @@ class Crew:
         self.busy: Counter[Address] = Counter()
         #: How many workers are in reach: asked for with every change of every task, so it is not counted anew.
         self.reach = 0
+        #: Those with a free slot, in reach or not: asked for in every round, so the others are not looked at.
+        self._roomy: dict[Address, Member] = {}
 
     def member(self, worker: Address) -> Member:
         """The worker, made known if it was not."""
@@ -112,6 +114,7 @@ class Crew:
         """A worker has logged in."""
         self.count_with(member)
         member.enroll(session, capabilities, score)
+        self._find_room(member)
 
     def count_with(self, member: Member) -> None:
         """The worker is here, or expected back."""
@@ -139,9 +142,15 @@ class Crew:
         """Connected workers with a free slot."""
         return [
             Supply(m.worker, m.slots - len(m.computing), len(m.computing) / m.slots, m.strikes, m.cached)
-            for m in self.members.values()
-            if len(m.computing) < m.slots and m.session is not None and m.in_reach
+            for m in self._roomy.values()
+            if m.session is not None and m.in_reach
         ]
+
+    def _find_room(self, member: Member) -> None:
+        if len(member.computing) < member.slots:
+            self._roomy[member.worker] = member
+        else:
+            self._roomy.pop(member.worker, None)
 
     def follow(self, state: TaskState) -> None:
         """Keep up who is busy with a task."""
@@ -153,9 +162,11 @@ class Crew:
             if occupied and state.task_id not in member.computing:
                 member.computing.add(state.task_id)
                 self.busy[state.requester] += 1
+                self._find_room(member)
             elif not occupied and state.task_id in member.computing:
                 member.computing.discard(state.task_id)
                 self.busy[state.requester] -= 1
+                self._find_room(member)
 
     def scored(self, worker: Address, *, accurate: bool) -> None:
         """The chain changed a worker's reputation."""

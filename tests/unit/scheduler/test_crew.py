@@ -7,9 +7,12 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.scheduler.model import address, fresh
+from msgspec.structs import replace
+from tests.unit.scheduler.model import address, fresh, report
 
 from pyiexec.protocol.messages import Capabilities
+from pyiexec.protocol.primitives import TaskId, bytes32
+from pyiexec.protocol.replicates import ReplicateStatus
 from pyiexec.protocol.trust import NEWCOMER_WEIGHT
 from pyiexec.scheduler import events as e
 from pyiexec.scheduler.channel import DEAF_SECONDS, LiveSession, WorkerChannel
@@ -35,6 +38,40 @@ def test_who_is_in_reach_is_counted_as_they_come_and_go(happenings: list[tuple[s
         there = {found.worker for found in crew.in_reach()}
         assert crew.reach == len(there)
         assert crew.candidates(state) == len(there - {address(0)})
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["enroll", "lose", "assign", "end", "leave"]), st.integers(0, 2), st.integers(0, 3)),
+        max_size=40,
+    )
+)
+def test_free_slots_are_those_of_connected_workers_that_are_not_computing(
+    happenings: list[tuple[str, int, int]],
+) -> None:
+    crew, states = Crew(), {number: fresh(5) for number in range(4)}
+    for number in states:
+        states[number] = replace(states[number], task_id=TaskId(bytes32(number)))
+    for what, number, task in happenings:
+        worker = address(number)
+        member = crew.member(worker)
+        if what == "enroll":
+            crew.enroll(member, LiveSession(), Capabilities(slots=number), score=0)
+        elif what == "lose":
+            crew.lose(member)
+        elif what == "leave":
+            member.session = None
+        else:
+            end = report(worker, ReplicateStatus.COMPUTED)
+            event = e.Assigned(worker, NEWCOMER_WEIGHT) if what == "assign" else end
+            states[task] = decide(states[task], [event], now=0, candidates=9).state
+            crew.follow(states[task])
+        expected = {
+            one.worker: one.slots - len(one.computing)
+            for one in crew.members.values()
+            if one.session is not None and one.in_reach and len(one.computing) < one.slots
+        }
+        assert {supply.worker: supply.free_slots for supply in crew.supplies()} == expected
 
 
 class Busy:
