@@ -198,8 +198,9 @@ class Crowd:
         """Connect them, some at a time."""
         running = []
         for start in range(0, WORKERS, 50):
-            barrier = asyncio.Barrier(51)
-            for worker in self.workers[start : start + 50]:
+            some = self.workers[start : start + 50]
+            barrier = asyncio.Barrier(len(some) + 1)
+            for worker in some:
                 come = asyncio.Event()
 
                 async def arrive(come: asyncio.Event = come, barrier: asyncio.Barrier = barrier) -> None:

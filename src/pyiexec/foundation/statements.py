@@ -86,6 +86,7 @@ def upsert(table: sa.Table, keep: Collection[str] = ()) -> Statement:
         made = (postgresql if dialect == "postgresql" else sqlite).insert(table)
         values: dict[str, Any] = {c.name: made.excluded[c.name] for c in table.c if not c.primary_key}
         values |= {name: sa.func.coalesce(made.excluded[name], table.c[name]) for name in keep}
-        return made.on_conflict_do_update(index_elements=list(table.primary_key), set_=values)
+        put: sa.Executable = made.on_conflict_do_update(index_elements=list(table.primary_key), set_=values)
+        return put
 
     return Statement(clause)
