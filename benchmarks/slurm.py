@@ -48,8 +48,8 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
 #: Each task says that it is done, which is the moment that counts.
 JOB = "#!/bin/sh\n/bin/true\necho > {done}\n"
-#: Seconds after which a run has failed.
-PATIENCE = 300
+#: Seconds that starting and ending may take.
+PATIENCE = 60
 
 
 def install() -> None:
@@ -92,22 +92,21 @@ def slurm(settings: str, cpus: int) -> Iterator[dict[str, str]]:
         stack.enter_context(_daemon("slurmctld", "-D", "-c", environment=environment))
         stack.enter_context(_daemon("slurmd", "-D", "-N", host, environment=environment))
 
-        def idle() -> bool:
-            asked = subprocess.run(
-                ["sinfo", "-h", "-o", "%T"], env=os.environ | environment, capture_output=True, text=True
-            )
-            return asked.stdout.strip() == "idle"
-
-        _until(idle)
+        _until(lambda: _asked("sinfo", "-h", "-o", "%T", environment=environment) == "idle")
         yield environment
 
 
+def _asked(*command: str, environment: dict[str, str]) -> str:
+    """What a command of Slurm answers."""
+    return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True).stdout.strip()
+
+
 def _until(condition: Callable[[], bool]) -> None:
-    """Wait for daemons, which do not tell when they are ready."""
-    deadline = time.monotonic() + 60
+    """Wait for daemons, which do not tell how far they are."""
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > deadline:
-            raise SystemExit("Slurm did not start")
+            raise SystemExit("Slurm does not start, or does not end what it started")
         time.sleep(0.1)
 
 
@@ -129,6 +128,9 @@ def array_seconds(environment: dict[str, str], tasks: int) -> float:
             heard = 0
             while heard < tasks:
                 heard += len(os.read(pipe, tasks))
-            return time.perf_counter() - started
+            elapsed = time.perf_counter() - started
+            # The daemons must not go before what they started has.
+            _until(lambda: not _asked("squeue", "-h", environment=environment))
+            return elapsed
         finally:
             os.close(pipe)

@@ -41,7 +41,7 @@ CHAIN_BAR, SLURM_BAR = 0.5, 10.0
 #: Of five minutes: no deadline passes while the benchmark lasts.
 CATEGORY = 0
 #: Slurm's settings and how many processors it is told to have: with more than there are, more tasks run at a time.
-SLURM = (("defaults", os.cpu_count() or 1), ("tuned", os.cpu_count() or 1), ("tuned", 16))
+SLURM = (("defaults", os.cpu_count() or 1), ("defaults", 64), ("tuned", 64), ("tuned", 256))
 SLURM_TASKS = 100
 #: Raw transactions, those of one function of the hub together.
 Phases = list[list[str]]
