@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 from hypothesis import given
@@ -72,6 +73,13 @@ def test_free_slots_are_those_of_connected_workers_that_are_not_computing(
             if one.session is not None and one.in_reach and len(one.computing) < one.slots
         }
         assert {supply.worker: supply.free_slots for supply in crew.supplies()} == expected
+
+
+def test_tasks_that_wait_give_the_garbage_collector_nothing_to_do() -> None:
+    state = decide(fresh(5), [e.Initialized(), e.Assigned(address(0), NEWCOMER_WEIGHT)], now=0, candidates=9).state
+    # Each pause of a full collection would be one of every worker that waits.
+    parts = (state, state.chain, *state.replicates, *state.dates, *state.replicates[0].history)
+    assert not any(gc.is_tracked(part) for part in parts)
 
 
 class Busy:
