@@ -90,7 +90,7 @@ def dask_python() -> Path:
             "-m",
             "pip",
             "install",
-            "-q",
+            "-qq",
             "--disable-pip-version-check",
             "--no-deps",
         ]
