@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 CONTRACTS := $(shell find contracts -name '*.vy' 2>/dev/null)
-BENCHMARKS := first-result latency gas cli demo market indexer
+BENCHMARKS := first-result latency gas cli demo market indexer throughput dispatch bot
 
 # What a person exports for other projects must not change ours.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE

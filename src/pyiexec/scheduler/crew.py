@@ -84,7 +84,7 @@ class Member:
 
     def enroll(self, session: Session, capabilities: Capabilities, score: int) -> None:
         """It has logged in."""
-        self.session, self.greeted, self.in_reach = session, False, True
+        self.session, self.greeted = session, False
         self.slots, self.runtimes = capabilities.slots, tuple(capabilities.runtimes)
         self.cached = set(capabilities.cached)
         self.score = score
@@ -112,6 +112,10 @@ class Crew:
         self.members: dict[Address, Member] = {}
         #: Slots occupied, by requester.
         self.busy: Counter[Address] = Counter()
+        #: How many workers are in reach: asked for with every change of every task, so it is not counted anew.
+        self.reach = 0
+        #: Those with a free slot, in reach or not: asked for in every round, so the others are not looked at.
+        self._roomy: dict[Address, Member] = {}
 
     def member(self, worker: Address) -> Member:
         """The worker, made known if it was not."""
@@ -120,14 +124,29 @@ class Crew:
             found = self.members[worker] = Member(worker)
         return found
 
+    def enroll(self, member: Member, session: Session, capabilities: Capabilities, score: int) -> None:
+        """A worker has logged in."""
+        self.count_with(member)
+        member.enroll(session, capabilities, score)
+        self._find_room(member)
+
+    def count_with(self, member: Member) -> None:
+        """The worker is here, or expected back."""
+        self.reach += not member.in_reach
+        member.in_reach = True
+
+    def lose(self, member: Member) -> None:
+        """The worker is gone."""
+        self.reach -= member.in_reach
+        member.session, member.in_reach = None, False
+
     def in_reach(self) -> Iterator[Member]:
         """Workers to count with."""
         return (member for member in self.members.values() if member.in_reach)
 
     def candidates(self, state: TaskState) -> int:
         """How many workers in reach, busy or not, never had the task."""
-        participants = sum(self._reaches(replicate.worker) for replicate in state.replicates)
-        return sum(1 for _ in self.in_reach()) - participants
+        return self.reach - sum(self._reaches(replicate.worker) for replicate in state.replicates)
 
     def _reaches(self, worker: Address) -> bool:
         member = self.members.get(worker)
@@ -145,9 +164,15 @@ class Crew:
                 m.weight,
                 m.doubtful,
             )
-            for m in self.members.values()
-            if m.session is not None and m.in_reach and len(m.computing) < m.slots
+            for m in self._roomy.values()
+            if m.session is not None and m.in_reach
         ]
+
+    def _find_room(self, member: Member) -> None:
+        if len(member.computing) < member.slots:
+            self._roomy[member.worker] = member
+        else:
+            self._roomy.pop(member.worker, None)
 
     def follow(self, state: TaskState) -> None:
         """Keep up who is busy with a task."""
@@ -159,9 +184,11 @@ class Crew:
             if occupied and state.task_id not in member.computing:
                 member.computing.add(state.task_id)
                 self.busy[state.requester] += 1
+                self._find_room(member)
             elif not occupied and state.task_id in member.computing:
                 member.computing.discard(state.task_id)
                 self.busy[state.requester] -= 1
+                self._find_room(member)
 
     def scored(self, worker: Address, *, accurate: bool) -> None:
         """The chain changed a worker's reputation."""

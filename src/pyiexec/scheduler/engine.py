@@ -130,7 +130,8 @@ class Engine:
             self.crew.follow(state)
         for member in self.crew.members.values():
             # Whoever has work under way gets two heartbeats to come back.
-            member.in_reach = bool(member.involved)
+            if member.involved:
+                self.crew.count_with(member)
 
     def post(self, item: Item) -> None:
         """Put something before the engine; never waits."""
@@ -159,10 +160,12 @@ class Engine:
 
     async def step(self, items: Iterable[Item]) -> None:
         """Deal with `items` together; it waits for nothing but the database."""
-        step, items = Step(), list(items)
+        step, items = Step(reach_before=self.crew.reach), list(items)
         await self._recall(tasks_of(raw for item in items if isinstance(item, LogsSeen) for raw in item.removed))
         for item in items:
             self._take(item, step)
+        if step.crew_changed:
+            self._reconsider(step)
         for task_id, events in step.events.items():
             tracked = self.tasks.get(task_id) or self.recent.get(task_id)
             if tracked is not None:
@@ -374,13 +377,13 @@ class Engine:
         member.sent = max(member.sent, hello.received)
         self._acknowledge(member.worker, hello.received)
         was_lost = not member.in_reach
-        member.enroll(item.session, hello.capabilities, item.score)
+        self.crew.enroll(member, item.session, hello.capabilities, item.score)
         step.changes.members[member.worker] = member
         log.info("worker joined", worker=member.worker, slots=member.slots, score=member.score, forgot=forgot)
         if was_lost or forgot:
             for task_id in sorted(member.involved):
                 step.happened(task_id, e.WorkerReturned(member.worker, forgot))
-        self._reconsider(step)
+        step.crew_changed = True
 
     def _acknowledge(self, worker: Address, seq: int) -> None:
         member = self.crew.member(worker)
@@ -395,15 +398,19 @@ class Engine:
         log.warning("worker lost", worker=worker, tasks=len(member.involved))
         if member.session is not None:
             member.session.close("nothing was heard for two heartbeats")
-        member.session, member.in_reach = None, False
+        self.crew.lose(member)
         for task_id in sorted(member.involved):
             step.happened(task_id, e.WorkerLost(worker))
-        self._reconsider(step)
+        step.crew_changed = True
 
     def _reconsider(self, step: Step) -> None:
-        """Who could be asked has changed for all that wait."""
+        """Who could be asked has changed for all that wait; those with workers to spare need not know it."""
         for task_id in self._waiting.ids():
-            step.happened(task_id, e.Ticked())
+            tried = len(self.tasks[task_id].state.replicates)
+            # Rules ask only whether anybody is left and, of a task that was tried, whether as many as must fail alike.
+            enough = self._policy.failures if tried else 1
+            if min(self.crew.reach, step.reach_before) - tried < enough:
+                step.happened(task_id, e.Ticked())
 
     def _report(self, item: ReportReceived, step: Step) -> None:
         member, report = self.crew.member(item.worker), item.progress

@@ -37,7 +37,7 @@ _NOBODYS_FAULT = (
     "WORKER_SUSPENDED",
 )
 #: Reported steps whose proof on chain is still to be seen; they count as votes to come.
-_UNPROVEN = (_S.CONTRIBUTED, _S.REVEALED, _S.RESULT_UPLOADED, _S.CONTRIBUTE_AND_FINALIZE_DONE)
+_UNPROVEN = (_S.CONTRIBUTED, _S.REVEALED, _S.RESULT_UPLOADED, _S.CONTRIBUTE_AND_FINALIZE_DONE, _S.COMPLETED)
 #: Steps in which a replicate occupies one of its worker's slots.
 _COMPUTING = (_S.CREATED, _S.STARTED, _S.APP_DOWNLOADED, _S.DATA_DOWNLOADED)
 

@@ -25,7 +25,7 @@ from pyiexec.protocol.workflow import Phase
 Mode = Literal["contribute", "contribute_and_finalize"]
 
 
-class StatusChange(msgspec.Struct, frozen=True):
+class StatusChange(msgspec.Struct, frozen=True, gc=False):
     """A line in the history of a task or replicate.
 
     Attributes:
@@ -53,7 +53,7 @@ class Upload(StrEnum):
     REFUSED = "REFUSED"
 
 
-class Replicate(msgspec.Struct, frozen=True, kw_only=True):
+class Replicate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One worker's run of the task.
 
     Attributes:
@@ -98,7 +98,7 @@ class Replicate(msgspec.Struct, frozen=True, kw_only=True):
         return ReplicateStatus.WORKER_LOST if self.lost and not given_up else self.status
 
 
-class TaskState(msgspec.Struct, frozen=True, kw_only=True):
+class TaskState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Everything the rules decide from.
 
     Attributes:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from pyiexec.foundation.database import Migrations
+from pyiexec.foundation.statements import Statement, upsert
 from pyiexec.protocol.deals import Deal
 from pyiexec.protocol.primitives import Address, DealId, TaskId
 from pyiexec.protocol.printed import Printed
@@ -20,6 +19,16 @@ from pyiexec.scheduler.state import TaskState
 from pyiexec.scheduler.tables import deals, outbox, printouts, tasks, workers
 
 MIGRATIONS = Migrations("pyiexec.scheduler.migrations", lineage="scheduler")
+
+
+_DEAL = upsert(deals, keep=("block",))
+_TASK = upsert(tasks)
+_PRINTOUT = upsert(printouts)
+_WORKER = upsert(workers)
+_COMMAND = Statement(sa.insert(outbox))
+_ACKNOWLEDGED = Statement(
+    sa.delete(outbox).where(outbox.c.worker == sa.bindparam("to"), outbox.c.seq <= sa.bindparam("until"))
+)
 
 
 class DealFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,14 +100,12 @@ class Rows:
 
     def write(self, connection: sa.Connection) -> None:
         """Write them."""
-        _upsert(connection, deals, self.deals, keep=("block",))
-        _upsert(connection, tasks, self.tasks)
-        _upsert(connection, printouts, self.printouts)
-        _upsert(connection, workers, self.workers)
-        if self.outbox:
-            connection.execute(sa.insert(outbox), self.outbox)
-        for worker, seq in self.acknowledged:
-            connection.execute(sa.delete(outbox).where(outbox.c.worker == worker, outbox.c.seq <= seq))
+        _DEAL.run_all(connection, self.deals)
+        _TASK.run_all(connection, self.tasks)
+        _PRINTOUT.run_all(connection, self.printouts)
+        _WORKER.run_all(connection, self.workers)
+        _COMMAND.run_all(connection, self.outbox)
+        _ACKNOWLEDGED.run_all(connection, ({"to": worker, "until": seq} for worker, seq in self.acknowledged))
 
 
 @dataclass(frozen=True)
@@ -181,7 +188,7 @@ def printout_rows(kept: Mapping[tuple[TaskId, Address], Printout]) -> list[dict[
 
 def write_printouts(connection: sa.Connection, rows: Iterable[dict[str, Any]]) -> None:
     """Write what was printed in place of what was known of it."""
-    _upsert(connection, printouts, rows)
+    _PRINTOUT.run_all(connection, rows)
 
 
 def purge_printouts(connection: sa.Connection, now: int) -> int:
@@ -207,24 +214,3 @@ def _task_row(state: TaskState) -> dict[str, Any]:
 
 def _decode(state: bytes) -> TaskState:
     return msgspec.json.decode(state, type=TaskState)
-
-
-def _upsert(
-    connection: sa.Connection, table: sa.Table, rows: Iterable[dict[str, Any]], keep: Collection[str] = ()
-) -> None:
-    """Insert rows or put them in place of those with their keys; where a value to `keep` is null the former stays."""
-    rows = list(rows)
-    if not rows:
-        return
-    connection.execute(_upsert_statement(connection.dialect.name, table, tuple(keep)), rows)
-
-
-@cache
-def _upsert_statement(dialect_name: str, table: sa.Table, keep: tuple[str, ...]) -> sa.Executable:
-    """Made once: making it takes several times as long as carrying it out."""
-    dialect = postgresql if dialect_name == "postgresql" else sqlite
-    statement = dialect.insert(table)
-    values = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
-    values |= {name: sa.func.coalesce(statement.excluded[name], table.c[name]) for name in keep}
-    upsert: sa.Executable = statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=values)
-    return upsert

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from pyiexec.foundation.clock import Clock
 from pyiexec.foundation.database import Database, Migrations
 from pyiexec.foundation.logs import get_logger
+from pyiexec.foundation.statements import Statement, upsert
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.messages import Progress, encode_message
 from pyiexec.protocol.primitives import TaskId
@@ -35,6 +36,13 @@ CLOSED_KEPT = 1024
 LATELY_CLOSED = 32
 #: Seconds that changes may wait for others to be written with.
 LONGEST_WAIT = 0.05
+
+_RECORD = upsert(tables.tasks)
+_FORGET = Statement(sa.delete(tables.tasks).where(tables.tasks.c.task_id == sa.bindparam("gone")))
+_REPORT = Statement(sa.insert(tables.reports))
+_ACKNOWLEDGED = Statement(sa.delete(tables.reports).where(tables.reports.c.seq <= sa.bindparam("until")))
+_RENUMBER = Statement(sa.delete(tables.reports))
+_CHANNEL = Statement(sa.update(tables.channel), columns=("received", "sent"))
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(TaskRecord)
@@ -59,8 +67,7 @@ class _Unwritten:
     sent: int = 0
 
     def write(self, connection: sa.Connection, now: float) -> None:
-        if self.records:
-            connection.execute(tables.tasks.delete().where(tables.tasks.c.task_id.in_(list(self.records))))
+        _FORGET.run_all(connection, ({"gone": task_id} for task_id, record in self.records.items() if record is None))
         rows = [
             {
                 "task_id": record.task_id,
@@ -72,15 +79,13 @@ class _Unwritten:
             for record in self.records.values()
             if record is not None
         ]
-        if rows:
-            connection.execute(tables.tasks.insert(), rows)
+        _RECORD.run_all(connection, rows)
         if self.renumbered:
-            connection.execute(tables.reports.delete())
+            _RENUMBER.run(connection)
         elif self.acknowledged:
-            connection.execute(tables.reports.delete().where(tables.reports.c.seq <= self.acknowledged))
-        if self.reports:
-            connection.execute(tables.reports.insert(), [{"seq": r.seq, "body": r.body} for r in self.reports])
-        connection.execute(tables.channel.update().values(received=self.received, sent=self.sent))
+            _ACKNOWLEDGED.run(connection, until=self.acknowledged)
+        _REPORT.run_all(connection, ({"seq": r.seq, "body": r.body} for r in self.reports))
+        _CHANNEL.run(connection, received=self.received, sent=self.sent)
 
 
 class Journal:

@@ -158,7 +158,9 @@ def decide(record: TaskRecord | None, event: Event) -> Decision:
             return _computed(record, event)
         case Confirmed(status=status, transaction=transaction, final_deadline=final):
             final = final or record.final_deadline
-            return _confirmed(replace(record, transaction=transaction, final_deadline=final), status)
+            decision = _confirmed(replace(record, transaction=transaction, final_deadline=final), status)
+            # The block that holds a vote which finalizes has closed the task: nothing is left to look at.
+            return _completed(decision) if status is _S.CONTRIBUTE_AND_FINALIZE_DONE else decision
         case Uploaded(location=location):
             return _uploaded(replace(record, location=location))
         case Broke():
@@ -346,11 +348,17 @@ def _ended(record: TaskRecord, task: Task, contribution: Contribution) -> Decisi
     if task.status is TaskStatus.FAILED:
         return _close(record, _S.ABORTED, "TASK_CLAIMED", "the task was claimed and the stakes were given back")
     if contribution.status is ContributionStatus.PROVED:
-        after = replace(record, status=_S.COMPLETED)
-        return Decision(after, (_progress(after),), (Action.PURGE,))
+        return _completed(Decision(record))
     if record.must_reveal:
         return _close(record, _S.FAILED, "REVEAL_TIMEOUT", "the vote won and was not revealed in time")
     return _close(record, _S.FAILED, "CONTRIBUTION_REJECTED", "another result stood: the stake is lost")
+
+
+def _completed(decision: Decision) -> Decision:
+    """The chain has paid for the vote."""
+    assert decision.record is not None, "only known tasks end"
+    after = replace(decision.record, status=_S.COMPLETED)
+    return Decision(after, (*decision.reports, _progress(after)), (Action.PURGE,))
 
 
 def _then(first: Decision, second: Decision) -> Decision:

@@ -44,8 +44,7 @@ from pyiexec.worker.watch import Watch
 log = get_logger(__name__)
 
 #: Gas limits, several times what the calls were measured to use; what is not used costs nothing.
-CONTRIBUTE_GAS = 600_000
-GAS_PER_CONTRIBUTOR = 20_000
+CONTRIBUTE_GAS, GAS_PER_CONTRIBUTOR, FINALIZE_GAS = 600_000, 20_000, 1_000_000
 REVEAL_GAS: int | None = 200_000
 #: Seconds for which facts read before a run are still good when it ends; later they are read again.
 FACTS_GOOD_FOR = 1.0
@@ -378,8 +377,9 @@ class Tasks:
             payload = await anyio.to_thread.run_sync(read_callback, self._folder(task_id).archive, seconds)
         signature = to_bytes(record.authorization.signature)
         data = calls.contribute_and_finalize(task_id, record.digest, link, signature, payload)
-        # The callback takes what gas it likes, within the hub's bounds: estimated, not guessed.
-        await self._vote(facts, task_id, "finalize", data, None, ReplicateStatus.CONTRIBUTE_AND_FINALIZE_DONE)
+        # A callback takes what gas it likes: estimated, not guessed.
+        gas = None if facts.deal.has_callback else FINALIZE_GAS
+        await self._vote(facts, task_id, "finalize", data, gas, ReplicateStatus.CONTRIBUTE_AND_FINALIZE_DONE)
         return None
 
     async def _is_vote_under_way(self, task_id: TaskId) -> bool:

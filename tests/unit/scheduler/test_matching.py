@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.unit.scheduler.model import address
 
 from pyiexec.protocol.primitives import Address, TaskId, bytes32
-from pyiexec.scheduler.matching import Demand, Supply, WaitingTasks, match
+from pyiexec.scheduler.matching import Demand, FreeWorkers, Supply, WaitingTasks, match
 
 ALICE, BOB = address(100), address(101)
 
@@ -156,6 +156,60 @@ def test_slots_are_used_up_unless_nobody_may_take_what_is_left(
         assert used[worker] <= free
         if used[worker] < free:
             assert all((task_id, worker) in given for task_id, count in missing.items() if count)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 3),
+            st.integers(0, 4),
+            st.integers(0, 2),
+            st.sets(st.sampled_from(["x", "y"])),
+            st.sampled_from([1, 2, 9]),
+            st.booleans(),
+        ),
+        max_size=8,
+    ),
+    st.lists(st.tuples(st.sampled_from(["x", "y"]), st.sets(st.integers(0, 7))), max_size=24),
+    st.integers(0, 2**16),
+)
+def test_each_choice_is_the_best_there_is(
+    workers: list[tuple[int, int, int, set[str], int, bool]], wanted: list[tuple[str, set[int]]], seed: int
+) -> None:
+    supplies = {
+        address(number): Supply(address(number), free, occupied / (occupied + free or 1), *rest)
+        for number, (free, occupied, *rest) in enumerate(workers)
+    }
+    slots = {address(number): free + occupied for number, (free, occupied, *_) in enumerate(workers)}
+    free_workers = FreeWorkers(supplies.values(), random.Random(seed))
+
+    def votes(weight: int) -> int:
+        return -(-4 // weight)
+
+    def rank(one: Supply, app: str) -> tuple[bool, int, bool, int, int]:
+        return one.doubtful, votes(one.weight), app not in one.cached, one.strikes, round(one.load * 1_000_000)
+
+    for number, (app, excluded) in enumerate(wanted):
+        others = {address(other) for other in excluded}
+        able = [one for one in supplies.values() if one.free_slots and one.worker not in others]
+        chosen = free_workers.choose(demand(number, app=app), votes, others)
+        assert (chosen is None) == (not able)
+        if chosen is not None:
+            assert rank(supplies[chosen.worker], app) == min(rank(one, app) for one in able)
+            left = supplies[chosen.worker].free_slots - 1
+            total = slots[chosen.worker]
+            supplies[chosen.worker] = supplies[chosen.worker]._replace(free_slots=left, load=(total - left) / total)
+    assert len(free_workers) == sum(one.free_slots > 0 for one in supplies.values())
+
+
+def test_a_thousand_free_workers_are_no_burden() -> None:
+    free_workers = FreeWorkers([supply(number, 4) for number in range(1_000)], random.Random(0))
+    started = time.perf_counter()
+    chosen = [free_workers.choose(demand(number), lambda _weight: 1) for number in range(4_000)]
+    assert None not in chosen
+    assert free_workers.choose(demand(4_000), lambda _weight: 1) is None
+    # Ranking all of them for each task took four million steps.
+    assert time.perf_counter() - started < 2
 
 
 def test_ten_thousand_waiting_tasks_are_no_burden() -> None:

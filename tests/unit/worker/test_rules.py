@@ -118,9 +118,9 @@ TABLE = [
         "finalized alone",
         record(S.COMPUTED, mode="contribute_and_finalize", location="/ipfs/x"),
         Confirmed(S.CONTRIBUTE_AND_FINALIZE_DONE, TX),
-        S.CONTRIBUTE_AND_FINALIZE_DONE,
-        [S.CONTRIBUTE_AND_FINALIZE_DONE],
-        [],
+        S.COMPLETED,
+        [S.CONTRIBUTE_AND_FINALIZE_DONE, S.COMPLETED],
+        [Action.PURGE],
     ),
     ("the vote is in", record(S.COMPUTED), Confirmed(S.CONTRIBUTED, TX), S.CONTRIBUTED, [S.CONTRIBUTED], []),
     (
