@@ -41,5 +41,7 @@ async def test_a_worker_with_more_votes_to_cast_than_stake_warns_before_they_are
 
             with anyio.fail_after(20):
                 while not warnings():  # noqa: ASYNC110 - a log tells nobody
+                    # It looks when a block comes, and nobody else makes one.
+                    await network.rpc.call("evm_mine")
                     await anyio.sleep(0.05)
             assert warnings() == [(left, 2 * VOTE, VOTE // 2, 2)]
