@@ -5,13 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 CONTRACTS := $(shell find contracts -name '*.vy' 2>/dev/null)
-BENCHMARKS := first-result latency gas cli demo market indexer
+BENCHMARKS := first-result latency gas cli demo market indexer throughput dispatch bot
 
 # What a person exports for other projects must not change ours.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup contracts apps demo test differential fuzz lint format wheel lock clean $(BENCHMARKS:%=bench-%)
+.PHONY: help setup contracts apps demo test differential fuzz sim lint format wheel lock clean $(BENCHMARKS:%=bench-%)
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -58,7 +58,7 @@ lint: $(STAMPS)/development ## Check style, types and layers
 # The longest first, in this order: whole networks mostly wait for deadlines, and the rest fills the gaps.
 test: setup lint ## Run all tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(or $(TESTS),\
-	  tests/e2e tests/docs tests/services tests/contracts tests/unit)
+	  tests/e2e tests/docs tests/services tests/contracts tests/simulation tests/unit)
 
 differential: setup $(STAMPS)/development ## Play the same stories to our hub and the published one
 	$(BIN)/python -m tests.contracts.differential $(HISTORIES)
@@ -66,6 +66,9 @@ differential: setup $(STAMPS)/development ## Play the same stories to our hub an
 fuzz: setup $(STAMPS)/development ## Play 100,000 random steps to contracts and model; goes on where it was stopped
 	PYIEXEC_FUZZ_STEPS=$(or $(STEPS),100000) $(BIN)/python -m pytest -q $(if $(SEED),--hypothesis-seed=$(SEED)) \
 	  tests/contracts/model
+
+sim: setup ## Run 10,000 tasks of a simulated network with a faulty fifth; SEED=, TASKS=
+	$(BIN)/python benchmarks/sim.py $(if $(SEED),--seed $(SEED)) $(if $(TASKS),--tasks $(TASKS))
 
 format: $(STAMPS)/development ## Format the code
 	$(BIN)/ruff format .

@@ -21,6 +21,9 @@ from pyiexec.cli.root import root
 from pyiexec.devnet.network import NetworkOptions
 from pyiexec.devnet.parts import Kind, settings_type
 from pyiexec.foundation.settings import to_json
+from pyiexec.protocol.expectations import Expectation
+from pyiexec.protocol.reasons import Reason
+from pyiexec.worker.runtimes.docker import DockerSettings
 from tests.docs.pages import LANGUAGES, REPOSITORY, blocks, pages
 
 DOCS = REPOSITORY / "docs"
@@ -103,6 +106,11 @@ def test_every_error_code_is_explained_and_its_row_says_what_the_catalogue_says(
     assert not unexplained, "write what these codes mean into docs/errors.md"
 
 
+def test_every_reason_and_everything_awaited_is_explained() -> None:
+    page = (DOCS / "scheduler-api.md").read_text()
+    assert not [code for code in (*Reason, *Expectation) if f"| `{code}` | " not in page]
+
+
 def settings_table(kind: Kind) -> dict[str, str]:
     """The defaults that the page tells, by setting."""
     heading = {
@@ -114,7 +122,13 @@ def settings_table(kind: Kind) -> dict[str, str]:
         Kind.COMPASS: "| compass | default |",
         Kind.FAUCET: "| faucet | default |",
         Kind.INDEXER: "| index | default |",
+        Kind.KEEPER: "| keeper | default |",
     }[kind]
+    return table_after(heading)
+
+
+def table_after(heading: str) -> dict[str, str]:
+    """The second column of the first table after a heading, by the names in the first."""
     lines = iter(everything().partition(f"\n{heading}")[2].splitlines())
     next(line for line in lines if line.startswith("|---"))
     told: dict[str, str] = {}
@@ -124,14 +138,25 @@ def settings_table(kind: Kind) -> dict[str, str]:
     return told
 
 
-@pytest.mark.parametrize("kind", list(Kind))
-def test_every_setting_of_a_service_is_described_with_its_default(kind: Kind) -> None:
+def defaults(kind: type[msgspec.Struct]) -> dict[str, str]:
+    """The default of every setting, as a page shows it."""
+
     def shown(field: Any) -> str:
         if field.required:
             return ""
-        return "none" if field.default is None else f"`{json.dumps(field.default)}`"
+        default = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+        return "none" if default is None else f"`{json.dumps(default)}`"
 
-    assert settings_table(kind) == {field.name: shown(field) for field in msgspec.structs.fields(settings_type(kind))}
+    return {field.name: shown(field) for field in msgspec.structs.fields(kind)}
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_every_setting_of_a_service_is_described_with_its_default(kind: Kind) -> None:
+    assert settings_table(kind) == defaults(settings_type(kind))
+
+
+def test_every_setting_of_containers_is_described_with_its_default() -> None:
+    assert table_after("| container setting | default |") == defaults(DockerSettings)
 
 
 def test_every_option_of_a_local_network_for_tests_is_named() -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from pyiexec.foundation.settings import load_settings
 from pyiexec.scheduler.settings import SchedulerSettings
-from tests.docs.pages import REPOSITORY, Command, blocks, pages
+from pyiexec.worker.settings import WorkerSettings
+from tests.docs.pages import REPOSITORY, Command, blocks, commands, pages
 from tests.docs.workshop import Workshop
 
 #: The guide ends by taking the network down: it comes last.
@@ -39,6 +40,8 @@ def test_every_example_of_a_test_passes(workshop: Workshop) -> None:
 
 def test_the_worker_of_its_page_joins_the_pool_and_leaves_in_order(workshop: Workshop) -> None:
     workshop.run_page(WORKER_PAGE)
+    asking = next(block for block in blocks(WORKER_PAGE) if "worker status --config" in block.text)
+    [status] = commands(asking)
     # On a terminal, the command says when the scheduler has let the worker in.
     terminal, side = pty.openpty()
     worker = subprocess.Popen(
@@ -56,6 +59,7 @@ def test_the_worker_of_its_page_joins_the_pool_and_leaves_in_order(workshop: Wor
             piece = os.read(terminal, 4096)
             assert piece, printed.decode()
             printed += piece
+        workshop.run([status])
     finally:
         worker.send_signal(signal.SIGTERM)
         ended = worker.wait(20)
@@ -68,6 +72,15 @@ def test_the_schedulers_example_settings_are_good(tmp_path: Path) -> None:
     file = tmp_path / "scheduler.toml"
     file.write_text(example.text)
     assert load_settings(SchedulerSettings, file, {}).workers
+
+
+def test_the_volunteers_example_settings_are_good(tmp_path: Path) -> None:
+    [example] = [block for block in blocks(WORKER_PAGE) if block.name == "volunteer.toml"]
+    required = dict.fromkeys(("key_file", "rpc_url", "scheduler_url", "gateway_url", "data_dir"), "x")
+    required |= dict.fromkeys(("hub", "workerpool"), "0x" + "00" * 20)
+    file = tmp_path / "volunteer.toml"
+    file.write_text("".join(f'{name} = "{value}"\n' for name, value in required.items()) + example.text)
+    assert not load_settings(WorkerSettings, file, {}).presence_policy().is_always
 
 
 def test_every_example_of_the_guide_works(workshop: Workshop) -> None:

@@ -121,6 +121,16 @@ class TestAssets:
         assert shown["name"] == "noop"
         assert shown["multiaddr"].startswith("/ipfs/Qm")
 
+    def test_a_container_image_is_registered_under_its_digest(self, quick: QuickCli) -> None:
+        image = f"registry.example/team/painter:2@sha256:{'ab' * 32}"
+        address = quick.json("app", "deploy", "--docker", image, *PROVIDER)["address"]
+        shown = quick.json("app", "show", address)
+        assert (shown["name"], shown["multiaddr"], shown["checksum"]) == ("painter", image, "0x" + "ab" * 32)
+        assert quick.json("app", "deploy", "--docker", image, *PROVIDER)["address"] == address
+        quick.refused("app", "deploy", "--docker", "registry.example/team/painter:2", *PROVIDER, code="BAD_IMAGE")
+        assert quick("app", "deploy", *PROVIDER).code == 2
+        assert quick("app", "deploy", "noop.wasm", "--docker", image, *PROVIDER).code == 2
+
     def test_only_the_owner_sells_an_app(self, quick: QuickCli, app: str) -> None:
         quick.refused("app", "publish", app, code="ORDER_SIGNER_WRONG")
 

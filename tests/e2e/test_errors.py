@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -168,6 +169,25 @@ class TestApplicationsThatFail:
         told = network.json("task", "debug", task)
         assert told["scheduler"]["cause"]["code"] == "APP_EXITED_NON_ZERO"
         assert "logs" not in told
+
+    def test_it_says_why_and_what_is_awaited_even_without_its_scheduler(
+        self, network: QuickCli, failed: dict[str, Bought]
+    ) -> None:
+        task = failed["exits non-zero"].task
+        why = network.json("task", "why", task)
+        assert (why["source"], why["state"], why["reason"]) == ("scheduler", "FAILED", "APP_EXITED_NON_ZERO")
+        assert why["cause"]["what"].endswith("the application exited with code 3")
+        assert why["awaited"] is None or why["awaited"]["code"] == "REFUND"
+        assert all(step["reason"] and step["meaning"] for step in why["history"])
+        text = network("task", "why", task).out
+        assert "APP_EXITED_NON_ZERO" in text
+        profile = json.loads((local_directory(network) / "profile.json").read_text())
+        silent = profile | {"schedulerUrl": "http://127.0.0.1:9"}
+        (network.home / "silent.json").write_text(json.dumps(silent))
+        by_chain = network.json("task", "why", task, "--network", "silent.json")
+        assert (by_chain["source"], by_chain["silence"]["code"]) == ("chain", "SCHEDULER_UNREACHABLE")
+        assert by_chain["history"][0]["reason"] == "INITIALIZED"
+        assert by_chain["awaited"] is None or by_chain["awaited"]["until"]
 
     def test_one_command_ends_with_cause_remedy_and_the_way_to_the_money(
         self, network: QuickCli, failed: dict[str, Bought]

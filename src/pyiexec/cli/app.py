@@ -18,19 +18,28 @@ NULL_ADDRESS = "0x" + "0" * 40
 def app() -> None:
     """Deploy, check, publish and show applications.
 
-    An application is a WebAssembly module for WASI. It reads /iexec_in, writes /iexec_out, and names its result in
-    /iexec_out/computed.json. It is stored by its content and registered on chain with its SHA-256.
+    An application is a WebAssembly module for WASI, or a container image. It reads /iexec_in, writes /iexec_out, and
+    names its result in /iexec_out/computed.json. A module is stored by its content and registered on chain with its
+    SHA-256, an image stays in its registry and is registered with its digest.
     """
 
 
 @app.command()
-@click.argument("module", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--name", help="What people read.  [default: the file's name]")
+@click.argument("module", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--docker", "image", metavar="IMAGE@sha256:...", help="Register a container image instead of a module.")
+@click.option("--name", help="What people read.  [default: that of the file or image]")
 @acting
-async def deploy(module: Path, name: str | None, open_client: Any) -> None:
-    """Store MODULE and register it for your account."""
+async def deploy(module: Path | None, image: str | None, name: str | None, open_client: Any) -> None:
+    """Store MODULE, or take note of an image, and register it for your account."""
+    if (module is None) == (image is None):
+        raise click.UsageError("Give a module, or an image with --docker.")
     async with open_client() as client:
-        deployed = await client.apps.deploy(name or module.stem, module.read_bytes())
+        if module is not None:
+            deployed = await client.apps.deploy(name or module.stem, module.read_bytes())
+        else:
+            assert image is not None
+            short = image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+            deployed = await client.apps.deploy_image(name or short, image)
     how = f"registered in {deployed.transaction}" if deployed.transaction else "registered before"
     emit({"address": deployed.address, "txHash": deployed.transaction}, f"{deployed.address} {how}")
 

@@ -68,6 +68,7 @@ LEAVES: Mapping[str, Leaf] = {
     "scheduler": Leaf("pyiexec.cli.scheduler:scheduler", "Run the scheduler of a workerpool."),
     "serve": Leaf("pyiexec.cli.serve:serve", "Run an order book, a result store, an index or a faucet."),
     "sms": Leaf("pyiexec.cli.sms:sms", "Run the secret management service."),
+    "keeper": Leaf("pyiexec.cli.keeper:keeper", "Run a keeper, which claims forgotten tasks of any pool."),
     "compass": Leaf("pyiexec.cli.compass:compass", "Run the service that tells where schedulers are."),
 }
 

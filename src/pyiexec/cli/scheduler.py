@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
+from pyiexec.cli.options import json_option, run_async
+from pyiexec.cli.reporting import emit, wants_json
 from pyiexec.cli.service import config_option, start_service
 
 
@@ -22,3 +26,59 @@ def scheduler() -> None:
 def start(config: Path) -> int:
     """Manage the pool until told to stop; a second start takes up what was under way."""
     return start_service("scheduler", config)
+
+
+@scheduler.command()
+@click.argument("url")
+@json_option
+@run_async
+async def status(url: str) -> int:
+    """Show what the scheduler at URL is busy with; the exit code is 1 while its owner's stake is too low."""
+    import aiohttp
+
+    from pyiexec.foundation.http import http_session
+    from pyiexec.protocol.errors import IexecError
+
+    origin = url.rstrip("/")
+    try:
+        async with http_session(timeout=5.0) as session:
+            health, figures = [await _ask(session, f"{origin}/{route}") for route in ("health", "metrics")]
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        reason = str(error) or type(error).__name__
+        raise IexecError("SCHEDULER_UNREACHABLE", f"no scheduler answers at {url}: {reason}") from None
+    stake = figures.get("stake") or {}
+    short = int(stake.get("short", 0))
+    if wants_json():
+        emit({"health": health, "metrics": figures, "stakeShort": short})
+    else:
+        _show(health, figures, stake, short)
+    return 1 if short else 0
+
+
+async def _ask(session: Any, url: str) -> dict[str, Any]:
+    async with session.get(url) as response:
+        answer = await response.json()
+        if response.status != 200 or not isinstance(answer, dict):
+            raise ValueError(f"HTTP {response.status}")
+        return answer
+
+
+def _show(health: Mapping[str, Any], figures: Mapping[str, Any], stake: Mapping[str, Any], short: int) -> None:
+    from pyiexec.protocol.units import format_rlc
+
+    counts = {name: count for name, count in figures["currentTaskStatusesCount"].items() if count}
+    facts = {
+        "workerpool": health["workerpool"],
+        "workers": health["workers"],
+        "slots": f"{figures['aliveComputingCpu']} of {figures['aliveTotalCpu']} busy",
+        "unfinished tasks": health["tasks"],
+        "tasks by status": ", ".join(f"{count} {name}" for name, count in counts.items()) or "none",
+        "deals": figures["dealsCount"],
+    }
+    if stake:
+        amounts = {name: format_rlc(int(stake[name])) for name in ("free", "locked", "needed")}
+        facts["owner's stake"] = "{free} free, {locked} locked, {needed} needed for the next deals".format(**amounts)
+    emit(facts)
+    if short:
+        click.secho(f"\nThe owner's free stake is {format_rlc(short)} too low: orders will not match.", fg="yellow")
+        click.echo("  Deposit more as the pool's owner: `pyiexec account deposit`.")

@@ -25,6 +25,7 @@ from pyiexec.protocol.errors import IexecError
 if TYPE_CHECKING:
     from pyiexec.protocol.primitives import Bytes32, TaskId
     from pyiexec.sdk import AsyncClient, TaskUpdate
+    from pyiexec.sdk.explanations import Explanation
     from pyiexec.sdk.task_logs import ReplicateLogs
 
 
@@ -139,6 +140,45 @@ async def _debug(task_id: Bytes32, logs: bool, opened: Any) -> None:
     _show_steps(view)
     for log in found:
         _show_log(log)
+
+
+@task.command()
+@click.argument("task_id", type=WORD)
+@reading
+async def why(task_id: Bytes32, open_client: Any) -> None:
+    """Say why a task is where it is: each change with its reason, what is awaited, until when, and what happens then.
+
+    The pool's scheduler is asked; while it is silent the chain tells what it can.
+    """
+    from pyiexec.protocol.primitives import TaskId
+
+    async with open_client() as client:
+        found = await client.tasks.why(TaskId(task_id))
+    if wants_json():
+        import msgspec
+
+        emit(msgspec.to_builtins(found))
+    else:
+        _show_reasons(found)
+
+
+def _show_reasons(found: Explanation) -> None:
+    from pyiexec.cli.printing import printable
+
+    # What failed is told by its cause, in the next line.
+    told = found.cause is not None and found.cause.code == found.reason
+    reason = "" if told or not found.reason else f": {printable(found.meaning)}  [{printable(found.reason)}]"
+    click.echo(f"{printable(found.state)} since {printable(found.since)}{reason}")
+    for cause in (found.cause, found.silence):
+        if cause is not None:
+            click.echo(f"{printable(cause.what)}  [{printable(cause.code)}]\n  {printable(cause.remedy)}")
+    if found.awaited is not None:
+        awaits = found.awaited
+        click.echo(f"It waits for {printable(awaits.what)}  [{printable(awaits.code)}]")
+        click.echo(f"  until {printable(awaits.until)}; then {printable(awaits.then)}.")
+    click.echo(f"\nWhat the {found.source} has seen:\n")
+    steps = [[step.date, step.who, step.state, step.reason, step.meaning] for step in found.history]
+    table("", ["when", "who", "state", "reason", "meaning"], [[printable(cell) for cell in row] for row in steps])
 
 
 def _show_steps(view: Mapping[str, Any]) -> None:

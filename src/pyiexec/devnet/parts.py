@@ -24,6 +24,7 @@ class Kind(StrEnum):
     COMPASS = "compass"
     INDEXER = "indexer"
     FAUCET = "faucet"
+    KEEPER = "keeper"
 
 
 class Part(NamedTuple):
@@ -43,6 +44,7 @@ _SETTINGS = {
     Kind.COMPASS: "CompassSettings",
     Kind.INDEXER: "IndexerSettings",
     Kind.FAUCET: "FaucetSettings",
+    Kind.KEEPER: "KeeperSettings",
 }
 
 

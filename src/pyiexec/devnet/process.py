@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -40,11 +41,16 @@ async def run_service(
         await anyio.wait_readable(sentinel)
         stop.set()
 
+    def started(url: str) -> None:
+        # What a service begins with it keeps: collections of cyclic garbage, which hold everything up, pass it over.
+        gc.freeze()
+        ready(url)
+
     async with anyio.create_task_group() as group:
         group.start_soon(watch_signals)
         if parent is not None:
             group.start_soon(watch_parent, parent)
-        await entry_point(kind)(settings, ready=ready, stop=stop)
+        await entry_point(kind)(settings, ready=started, stop=stop)
         group.cancel_scope.cancel()
 
 

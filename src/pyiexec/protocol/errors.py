@@ -22,13 +22,22 @@ CATALOGUE: dict[str, Entry] = {
     "ANVIL_UNAVAILABLE": Entry(
         "Install npm (Debian: apt install npm), or name an anvil 1.7.1 binary in PYIEXEC_ANVIL.", http_status=500
     ),
+    "APP_BAD_OUTPUT": Entry("Have the application leave plain files and folders in $IEXEC_OUT, no links or devices."),
     "APP_CHECKSUM_MISMATCH": Entry(
         "The app's owner must register an app whose checksum is the SHA-256 of what is stored.", http_status=409
     ),
     "APP_EXITED_NON_ZERO": Entry("Read the application's log; correct its arguments or inputs, or tell its owner."),
+    "APP_IMAGE_UNAVAILABLE": Entry(
+        "See whether the registry is up, and still has an image of this digest.", retry=True, http_status=404
+    ),
+    "APP_INVALID_IMAGE": Entry(
+        "Build the image for Linux on the workers' processors, with a start command and no volume in /iexec_in or"
+        " /iexec_out."
+    ),
     "APP_INVALID_MODULE": Entry(
         "Build the application as a WASI preview 1 command, as `zig cc -target wasm32-wasi` does."
     ),
+    "APP_LOG_FLOOD": Entry("Have the application print less, and write what matters into $IEXEC_OUT."),
     "APP_NOT_DETERMINISTIC": Entry("Remove what differs between two runs before anyone stakes on this application."),
     "APP_NOT_HASHED": Entry(
         "Register the app under an address that names its content by hash, such as /ipfs/Qm...", http_status=409
@@ -41,6 +50,7 @@ CATALOGUE: dict[str, Entry] = {
     "APP_OUT_OF_FUEL": Entry("Choose a category with more time, or split the work into more tasks."),
     "APP_OUT_OF_MEMORY": Entry("Have the application use less memory, or split its work into more tasks."),
     "APP_TIMEOUT": Entry("Choose a category with more time, or a faster worker.", retry=True),
+    "APP_TOO_MANY_PROCESSES": Entry("Have the application run with fewer processes and threads."),
     "APP_TRAPPED": Entry("Tell the application's owner: it crashed. Its log may say where."),
     "APP_UNKNOWN": Entry("Check the address; `pyiexec app deploy` registers an app and prints it.", http_status=404),
     "APP_UNSUPPORTED": Entry("Choose a workerpool whose workers have a runtime for this kind of app.", http_status=409),
@@ -56,6 +66,7 @@ CATALOGUE: dict[str, Entry] = {
     "BAD_BYTES32": Entry("Give 0x and 64 hexadecimal digits."),
     "BAD_CID": Entry("Give a CID such as Qm… or bafybei…, of SHA-256 content."),
     "BAD_HEX": Entry("Give 0x and an even number of hexadecimal digits."),
+    "BAD_IMAGE": Entry("Give an image such as registry.example/team/app@sha256:..., with the digest of its manifest."),
     "BAD_KEY": Entry("Give a private key of 0x and 64 hexadecimal digits, through a keystore file or the environment."),
     "BAD_KEYSTORE": Entry("Give a version 3 keystore file as `pyiexec wallet create` or the JS CLI writes it."),
     "BAD_MESSAGE": Entry("Run the same version of pyiexec on both sides of the worker channel."),
@@ -118,6 +129,13 @@ CATALOGUE: dict[str, Entry] = {
         http_status=502,
     ),
     "ENCRYPTION_NEEDS_ENCLAVE": Entry("Ask for an enclave (tag tee,tdx), or for a result that is not encrypted."),
+    "ENGINE_FAILED": Entry("Read the container engine's log; the message is its own.", retry=True, http_status=502),
+    "ENGINE_UNAVAILABLE": Entry(
+        "Start the container engine, or correct `engine` in the worker's runtimes.docker.", retry=True, http_status=503
+    ),
+    "ENGINE_UNSAFE": Entry(
+        "Give the container engine what it lacks (cgroups, seccomp), or leave runtimes.docker out.", http_status=500
+    ),
     "FACTORY_UNAVAILABLE": Entry(
         "Have the chain's operator create the deterministic deployment proxy "
         "(0x4e59b44847b379578588920cA78FbF26c0B4956C), or allow transactions without replay protection.",
@@ -144,6 +162,7 @@ CATALOGUE: dict[str, Entry] = {
     "INPUT_UNAVAILABLE": Entry("Check that the input file's URL answers.", retry=True, http_status=502),
     "INSUFFICIENT_FUNDS": Entry("Send native coin for gas to the account named.", http_status=409),
     "INTERNAL": Entry("This is a defect of pyiexec: please report it with the log.", http_status=500),
+    "KEEPER_UNREACHABLE": Entry("Check that the keeper runs and that its URL is right.", retry=True, http_status=503),
     "KEY_RING_MISSING": Entry(
         "Put the key ring back from its backup: without it the secrets stored cannot be read.", http_status=500
     ),
@@ -279,8 +298,17 @@ CATALOGUE: dict[str, Entry] = {
         "Read why each worker failed; claim the refund after the final deadline and choose another pool.",
         http_status=409,
     ),
+    "WORKER_DISK_FULL": Entry(
+        "Raise disk_bytes in the worker's settings, or wait until its tasks have ended.", http_status=507
+    ),
     "WORKER_FORGOT": Entry("Nothing: another worker was given the task. Keep a worker's data folder.", http_status=409),
     "WORKER_REFUSED": Entry("Ask the manager of the workerpool to let this worker in.", http_status=403),
+    "WORKER_STOPPED": Entry(
+        "Start it: `pyiexec worker start`, or the systemd unit it was given.", retry=True, http_status=503
+    ),
+    "WORKER_SUSPENDED": Entry(
+        "Nothing: the worker's owner uses the machine; the task goes to another worker.", http_status=409
+    ),
     "WRONG_PASSWORD": Entry("Give the password the keystore file was made with.", http_status=403),
     "WRONG_WORKERPOOL": Entry("Check workerpool, hub and scheduler_url in the worker's settings.", http_status=409),
 }

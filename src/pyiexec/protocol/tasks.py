@@ -58,7 +58,7 @@ CONTRIBUTION_TRANSITIONS: Mapping[ContributionStatus, frozenset[ContributionStat
 }
 
 
-class Task(msgspec.Struct, frozen=True, kw_only=True):
+class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A task as `viewTask` gives it.
 
     `index` is the task's number (``idx``) and `timeref` the seconds of its category. `results` is the result link,

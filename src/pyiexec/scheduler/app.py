@@ -29,6 +29,7 @@ from pyiexec.scheduler.followers import Followers
 from pyiexec.scheduler.log_access import LogAccess, read_token
 from pyiexec.scheduler.printouts import Printouts
 from pyiexec.scheduler.registry import TaskRegistry, read_address, read_task_id
+from pyiexec.scheduler.stakes import Stakes
 from pyiexec.scheduler.state import TaskState
 from pyiexec.scheduler.streams import log_events, read_places, state_id, task_events
 from pyiexec.scheduler.views import (
@@ -99,6 +100,7 @@ def make_app(
     followers: Followers,
     feed: HeadFeed,
     clock: Clock,
+    stakes: Stakes,
     workerpool: Address,
     hub: Address,
     chain_id: int,
@@ -117,7 +119,7 @@ def make_app(
     @get("/metrics", **described(answer=Figures, refusals=()))
     async def metrics() -> Figures:
         """What the scheduler is busy with, in figures."""
-        return figures(engine.crew, engine.tally, feed.newest)
+        return figures(engine.crew, engine.tally, feed.newest, stakes.latest)
 
     @get("/version", media_type=MediaType.TEXT, **described(answer=str, media_type="text/plain", refusals=()))
     async def version() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from pyiexec.chain.hub import EVENTS, decode_log
@@ -25,6 +25,8 @@ FOLLOWED = (
 )
 #: Their first topics.
 TOPICS = tuple(EVENTS[name].topic for name in FOLLOWED)
+#: Those that end a task.
+SETTLING = ("TaskFinalize", "TaskClaimed")
 
 
 class DealNoticed(NamedTuple):
@@ -65,6 +67,11 @@ def interpret(log: Mapping[str, Any]) -> Interpreted | None:
     if name in ("AccurateContribution", "FaultyContribution"):
         return ScoreChanged(fields["worker"], name == "AccurateContribution")
     return TaskLog(fields["taskid"], name, fields, _number(log, "blockTimestamp"), _number(log, "blockNumber"))
+
+
+def tasks_of(logs: Iterable[Mapping[str, Any]]) -> set[TaskId]:
+    """The tasks that logs are about."""
+    return {seen.task_id for log in logs if isinstance(seen := interpret(log), TaskLog)}
 
 
 def _number(log: Mapping[str, Any], field: str) -> int | None:

@@ -54,6 +54,8 @@ BACKLOG = 10_000
 REPORTS_AHEAD = 64
 #: Heartbeats without a word after which a worker is lost.
 MISSED_HEARTBEATS = 2
+#: Woken later than this, the watch lets others of the event loop read what has arrived before it judges.
+DEAF_SECONDS = 0.1
 
 _PONG = encode_message(Pong())
 _REFUSED, _PROTOCOL_ERROR, _CLOSED = 4001, 4002, 4000
@@ -233,8 +235,12 @@ class WorkerChannel:
             if not heard:
                 await self._someone.wait()
                 continue
-            await self._clock.sleep(max(min(heard) + patience - self._clock.monotonic(), 0.01))
+            due = max(min(heard) + patience, self._clock.monotonic() + 0.01)
+            await self._clock.sleep(due - self._clock.monotonic())
             now = self._clock.monotonic()
+            if now - due > DEAF_SECONDS:
+                # This process was busy with something else, and what workers said meanwhile is not read yet.
+                continue
             for member in list(self._crew.in_reach()):
                 if now - member.heard >= patience:
                     self._post(WorkerSilent(member.worker))

@@ -14,6 +14,9 @@ from pyiexec.scheduler.matching import Supply
 from pyiexec.scheduler.rules import occupies_slot
 from pyiexec.scheduler.state import TaskState
 
+#: Right votes that make up for a wrong one.
+RIGHT_FOR_WRONG = 10
+
 
 class Session(Protocol):
     """A live connection to one worker."""
@@ -42,6 +45,7 @@ class Member:
         in_reach: connected, or gone for less than two heartbeats.
         known_since: when it was last heard of, in seconds of the monotonic clock, if without a session.
         score: reputation on chain.
+        accurate, faulty: votes that the chain found right or wrong while this process looked on.
         involved: unfinished tasks in which it has a replicate that still concerns it.
         computing: those of them that occupy a slot.
     """
@@ -56,6 +60,8 @@ class Member:
     in_reach: bool = False
     heard: float = 0.0
     score: int = 0
+    accurate: int = 0
+    faulty: int = 0
     slots: int = 0
     runtimes: tuple[str, ...] = ()
     cached: set[str] = field(default_factory=set)
@@ -68,9 +74,17 @@ class Member:
         """Weight of its vote."""
         return worker_weight(self.score)
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether it is asked only when nobody else is there.
+
+        An honest worker is found wrong too, when liars had the majority, but seldom.
+        """
+        return self.faulty * RIGHT_FOR_WRONG > self.accurate
+
     def enroll(self, session: Session, capabilities: Capabilities, score: int) -> None:
         """It has logged in."""
-        self.session, self.greeted, self.in_reach = session, False, True
+        self.session, self.greeted = session, False
         self.slots, self.runtimes = capabilities.slots, tuple(capabilities.runtimes)
         self.cached = set(capabilities.cached)
         self.score = score
@@ -98,6 +112,10 @@ class Crew:
         self.members: dict[Address, Member] = {}
         #: Slots occupied, by requester.
         self.busy: Counter[Address] = Counter()
+        #: How many workers are in reach: asked for with every change of every task, so it is not counted anew.
+        self.reach = 0
+        #: Those with a free slot, in reach or not: asked for in every round, so the others are not looked at.
+        self._roomy: dict[Address, Member] = {}
 
     def member(self, worker: Address) -> Member:
         """The worker, made known if it was not."""
@@ -106,14 +124,29 @@ class Crew:
             found = self.members[worker] = Member(worker)
         return found
 
+    def enroll(self, member: Member, session: Session, capabilities: Capabilities, score: int) -> None:
+        """A worker has logged in."""
+        self.count_with(member)
+        member.enroll(session, capabilities, score)
+        self._find_room(member)
+
+    def count_with(self, member: Member) -> None:
+        """The worker is here, or expected back."""
+        self.reach += not member.in_reach
+        member.in_reach = True
+
+    def lose(self, member: Member) -> None:
+        """The worker is gone."""
+        self.reach -= member.in_reach
+        member.session, member.in_reach = None, False
+
     def in_reach(self) -> Iterator[Member]:
         """Workers to count with."""
         return (member for member in self.members.values() if member.in_reach)
 
     def candidates(self, state: TaskState) -> int:
         """How many workers in reach, busy or not, never had the task."""
-        participants = sum(self._reaches(replicate.worker) for replicate in state.replicates)
-        return sum(1 for _ in self.in_reach()) - participants
+        return self.reach - sum(self._reaches(replicate.worker) for replicate in state.replicates)
 
     def _reaches(self, worker: Address) -> bool:
         member = self.members.get(worker)
@@ -122,10 +155,24 @@ class Crew:
     def supplies(self) -> list[Supply]:
         """Connected workers with a free slot."""
         return [
-            Supply(m.worker, m.slots - len(m.computing), len(m.computing) / m.slots, m.strikes, m.cached)
-            for m in self.members.values()
-            if m.session is not None and m.in_reach and len(m.computing) < m.slots
+            Supply(
+                m.worker,
+                m.slots - len(m.computing),
+                len(m.computing) / m.slots,
+                m.strikes,
+                m.cached,
+                m.weight,
+                m.doubtful,
+            )
+            for m in self._roomy.values()
+            if m.session is not None and m.in_reach
         ]
+
+    def _find_room(self, member: Member) -> None:
+        if len(member.computing) < member.slots:
+            self._roomy[member.worker] = member
+        else:
+            self._roomy.pop(member.worker, None)
 
     def follow(self, state: TaskState) -> None:
         """Keep up who is busy with a task."""
@@ -137,12 +184,16 @@ class Crew:
             if occupied and state.task_id not in member.computing:
                 member.computing.add(state.task_id)
                 self.busy[state.requester] += 1
+                self._find_room(member)
             elif not occupied and state.task_id in member.computing:
                 member.computing.discard(state.task_id)
                 self.busy[state.requester] -= 1
+                self._find_room(member)
 
     def scored(self, worker: Address, *, accurate: bool) -> None:
         """The chain changed a worker's reputation."""
         member = self.members.get(worker)
         if member is not None:
             member.score = rewarded_score(member.score, contributors=2) if accurate else slashed_score(member.score)
+            member.accurate += accurate
+            member.faulty += not accurate

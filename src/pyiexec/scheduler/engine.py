@@ -28,7 +28,15 @@ from pyiexec.scheduler import commands as c
 from pyiexec.scheduler import events as e
 from pyiexec.scheduler import matching
 from pyiexec.scheduler.assigning import assignment
-from pyiexec.scheduler.chain_logs import DealNoticed, ScoreChanged, TaskLog, event_of, interpret
+from pyiexec.scheduler.chain_logs import (
+    SETTLING,
+    DealNoticed,
+    ScoreChanged,
+    TaskLog,
+    event_of,
+    interpret,
+    tasks_of,
+)
 from pyiexec.scheduler.chain_work import ChainWork
 from pyiexec.scheduler.crew import Crew
 from pyiexec.scheduler.followers import Followers
@@ -53,7 +61,7 @@ from pyiexec.scheduler.printouts import Printouts
 from pyiexec.scheduler.rules import Policy, decide, is_workers_own, replicas_missing, wake_at
 from pyiexec.scheduler.state import TaskState, new_task
 from pyiexec.scheduler.step import Step
-from pyiexec.scheduler.store import DealFacts, Stored
+from pyiexec.scheduler.store import DealFacts, Stored, find_tasks
 from pyiexec.scheduler.tally import Tally
 from pyiexec.scheduler.timers import ChainTime, Timers
 
@@ -122,7 +130,8 @@ class Engine:
             self.crew.follow(state)
         for member in self.crew.members.values():
             # Whoever has work under way gets two heartbeats to come back.
-            member.in_reach = bool(member.involved)
+            if member.involved:
+                self.crew.count_with(member)
 
     def post(self, item: Item) -> None:
         """Put something before the engine; never waits."""
@@ -135,20 +144,28 @@ class Engine:
 
     async def run(self, work: ChainWork) -> None:
         """Take up what a former process left, then deal with the inbox until cancelled."""
+        self.take_up(work)
+        while True:
+            await self.step(await self._inbox.take(STEP_LIMIT))
+
+    def take_up(self, work: ChainWork) -> None:
+        """Ask what became of all that a former process left; `work` does what the steps to come want done."""
         self._work = work
-        for deal_id in self._unread:
+        for deal_id in sorted(self._unread):
             work.read_deal(deal_id, with_tasks=True)
         # Our memory is compared with the chain before anything is done about it.
         ids = list(self.tasks)
         for start in range(0, len(ids), _READ_TOGETHER):
             self._read_chain(ids[start : start + _READ_TOGETHER])
-        while True:
-            await self._step(await self._inbox.take(STEP_LIMIT))
 
-    async def _step(self, items: Iterable[Item]) -> None:
-        step = Step()
+    async def step(self, items: Iterable[Item]) -> None:
+        """Deal with `items` together; it waits for nothing but the database."""
+        step, items = Step(reach_before=self.crew.reach), list(items)
+        await self._recall(tasks_of(raw for item in items if isinstance(item, LogsSeen) for raw in item.removed))
         for item in items:
             self._take(item, step)
+        if step.crew_changed:
+            self._reconsider(step)
         for task_id, events in step.events.items():
             tracked = self.tasks.get(task_id) or self.recent.get(task_id)
             if tracked is not None:
@@ -160,6 +177,12 @@ class Engine:
         step.send(self.crew, self._heartbeat_seconds)
         for task_id in step.changes.tasks.keys() | {task_id for task_id, _ in step.changes.printouts}:
             self._followers.tell(task_id)
+
+    async def _recall(self, undone: set[TaskId]) -> None:
+        """Have the tasks at hand that a reorganisation may unsettle, those settled before a restart included."""
+        if absent := sorted(undone - self.tasks.keys() - self.recent.keys()):
+            found = await self._database.read(lambda connection: find_tasks(connection, absent))
+            self.recent.update((state.task_id, Tracked(state)) for state in found)
 
     async def _commit(self, step: Step) -> None:
         saves = [item.save for item in step.followed if item.save is not None]
@@ -217,8 +240,10 @@ class Engine:
             match interpret(raw):
                 case DealNoticed(workerpool, deal_id) if workerpool == self._workerpool:
                     self._read_deal(deal_id, with_tasks=True)
-                case TaskLog(task_id):
+                case TaskLog(task_id, name):
                     doubted.add(task_id)
+                    if name in SETTLING:
+                        step.happened(task_id, e.Unsettled())
                 case _:
                     # A score taken back is read anew when its worker next logs in; until then it is a little off.
                     pass
@@ -230,7 +255,9 @@ class Engine:
                     self._task_log(task_id, seen, step)
                 case ScoreChanged(worker, accurate):
                     self.crew.scored(worker, accurate=accurate)
-        known = [tracked for task_id in doubted if (tracked := self.tasks.get(task_id) or self.recent.get(task_id))]
+        known = [
+            tracked for task_id in sorted(doubted) if (tracked := self.tasks.get(task_id) or self.recent.get(task_id))
+        ]
         for tracked in known:
             tracked.doubt()
         self._read_chain([tracked.state.task_id for tracked in known])
@@ -290,6 +317,8 @@ class Engine:
         overtaken = []
         for index, task_id in zip(deal.indexes, deal.task_ids(deal_id), strict=True):
             if task_id in self.tasks or task_id in self.recent:
+                # A reorganisation may have undone the deal and made it again.
+                overtaken.append(task_id)
                 continue
             state = new_task(deal_id, deal, index, task_id, timeref=facts.timeref, app_checksum=facts.app_checksum)
             self.tasks[task_id] = Tracked(state, stored=False)
@@ -316,7 +345,8 @@ class Engine:
         outdated = []
         for task_id, record in item.records.items():
             tracked = self.tasks.get(task_id) or self.recent.get(task_id)
-            if tracked is None:
+            if tracked is None or self._deals.get(tracked.state.deal_id):
+                # Of a deal that is gone the chain knows nothing: its tasks are over, not still to be opened.
                 continue
             if tracked.version != item.versions[task_id]:
                 outdated.append(task_id)
@@ -347,13 +377,13 @@ class Engine:
         member.sent = max(member.sent, hello.received)
         self._acknowledge(member.worker, hello.received)
         was_lost = not member.in_reach
-        member.enroll(item.session, hello.capabilities, item.score)
+        self.crew.enroll(member, item.session, hello.capabilities, item.score)
         step.changes.members[member.worker] = member
         log.info("worker joined", worker=member.worker, slots=member.slots, score=member.score, forgot=forgot)
         if was_lost or forgot:
-            for task_id in member.involved:
+            for task_id in sorted(member.involved):
                 step.happened(task_id, e.WorkerReturned(member.worker, forgot))
-        self._reconsider(step)
+        step.crew_changed = True
 
     def _acknowledge(self, worker: Address, seq: int) -> None:
         member = self.crew.member(worker)
@@ -368,15 +398,19 @@ class Engine:
         log.warning("worker lost", worker=worker, tasks=len(member.involved))
         if member.session is not None:
             member.session.close("nothing was heard for two heartbeats")
-        member.session, member.in_reach = None, False
-        for task_id in member.involved:
+        self.crew.lose(member)
+        for task_id in sorted(member.involved):
             step.happened(task_id, e.WorkerLost(worker))
-        self._reconsider(step)
+        step.crew_changed = True
 
     def _reconsider(self, step: Step) -> None:
-        """Who could be asked has changed for all that wait."""
+        """Who could be asked has changed for all that wait; those with workers to spare need not know it."""
         for task_id in self._waiting.ids():
-            step.happened(task_id, e.Ticked())
+            tried = len(self.tasks[task_id].state.replicates)
+            # Rules ask only whether anybody is left and, of a task that was tried, whether as many as must fail alike.
+            enough = self._policy.failures if tried else 1
+            if min(self.crew.reach, step.reach_before) - tried < enough:
+                step.happened(task_id, e.Ticked())
 
     def _report(self, item: ReportReceived, step: Step) -> None:
         member, report = self.crew.member(item.worker), item.progress
@@ -480,6 +514,9 @@ class Engine:
             self.crew.busy.copy(),
             participants=lambda task_id: {r.worker for r in self.tasks[task_id].state.replicates},
             give=lambda task_id, worker: self._assign(task_id, worker, step),
+            votes=lambda task_id, weight: replicas_missing(
+                self.tasks[task_id].state, self._chain_time.now(), self._policy, weight
+            ),
             chance=self._chance,
         )
 

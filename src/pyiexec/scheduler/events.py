@@ -54,6 +54,10 @@ class Claimed(msgspec.Struct, frozen=True):
     """The chain refunded the task."""
 
 
+class Unsettled(msgspec.Struct, frozen=True):
+    """A reorganisation undid the block that settled the task; what the chain makes of it now is still to be read."""
+
+
 class ChainRead(msgspec.Struct, frozen=True):
     """The chain's record was read directly, at chain time `at`; `weights` are the voters' by their present scores."""
 
@@ -130,7 +134,7 @@ class Ticked(msgspec.Struct, frozen=True):
 
 
 ChainEvent: TypeAlias = (
-    Initialized | Contributed | ConsensusReached | Revealed | Reopened | Finalized | Claimed | ChainRead
+    Initialized | Contributed | ConsensusReached | Revealed | Reopened | Finalized | Claimed | Unsettled | ChainRead
 )
 Event: TypeAlias = (
     ChainEvent

@@ -9,12 +9,14 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from pyiexec.protocol.primitives import NULL_BYTES32, Address, ResultHash
+from pyiexec.protocol.reasons import Reason
 from pyiexec.protocol.replicates import FINAL, GIVEN_UP, ON_CHAIN, ReplicateStatus, advance, is_stale
 from pyiexec.protocol.tasks import ContributionStatus, Task, TaskStatus
 from pyiexec.protocol.trust import NEWCOMER_WEIGHT
 from pyiexec.protocol.workflow import Phase
 from pyiexec.scheduler import events as e
 from pyiexec.scheduler.state import Replicate, StatusChange, TaskState, Upload
+from pyiexec.scheduler.transitions import enter
 
 _S = ReplicateStatus
 _NO_RESULT = ResultHash(NULL_BYTES32)
@@ -24,12 +26,13 @@ WORKER_FORGOT = "WORKER_FORGOT"
 
 def evolve(state: TaskState, event: e.Event, now: int) -> TaskState:
     """The state after `event`, at chain time `now`."""
+    before = state
     match event:
         case e.InitializeSent():
-            return _enter(state, Phase.INITIALIZING, now) if state.phase is Phase.RECEIVED else state
+            return enter(state, state, Phase.INITIALIZING, now) if state.phase is Phase.RECEIVED else state
         case e.Assigned(worker, weight):
             replicate = Replicate(worker=worker, weight=weight, assigned_at=now, reported_at=now)
-            state = state if state.find(worker) else state.put(_noted(replicate, _S.CREATED, now))
+            state = state if state.find(worker) else state.put(_noted(replicate, _S.CREATED, now, Reason.ASSIGNED))
         case e.Reported(worker, _):
             replicate_before = state.find(worker)
             state = state.put(_reported(replicate_before, event, now)) if replicate_before else state
@@ -52,7 +55,7 @@ def evolve(state: TaskState, event: e.Event, now: int) -> TaskState:
             pass
         case _:
             state = _on_chain(state, event, now)
-    return _enter(state, phase_of(state, now), now)
+    return enter(before, state, phase_of(state, now), now)
 
 
 def phase_of(state: TaskState, now: int) -> Phase:
@@ -74,14 +77,8 @@ def phase_of(state: TaskState, now: int) -> Phase:
     return Phase.UPLOADING if uploading else Phase.REVEALED
 
 
-def _enter(state: TaskState, phase: Phase, now: int) -> TaskState:
-    if state.phase is phase:
-        return state
-    return replace(state, phase=phase, dates=(*state.dates, StatusChange(phase, now, state.cause)))
-
-
-def _noted(replicate: Replicate, status: ReplicateStatus, now: int) -> Replicate:
-    change = StatusChange(status, now, replicate.cause)
+def _noted(replicate: Replicate, status: ReplicateStatus, now: int, reason: str) -> Replicate:
+    change = StatusChange(status, now, replicate.cause, reason)
     return replace(replicate, status=status, history=(*replicate.history, change))
 
 
@@ -103,7 +100,8 @@ def _reported(replicate: Replicate, event: e.Reported, now: int) -> Replicate:
     if status in GIVEN_UP:
         upload = Upload.REFUSED if replicate.upload is Upload.ASKED else replicate.upload
         replicate = replace(replicate, cause=report.cause, message=report.message, upload=upload)
-    return _noted(replicate, status, now)
+        return _noted(replicate, status, now, report.cause or Reason.REPORTED)
+    return _noted(replicate, status, now, Reason.REPORTED)
 
 
 def _next_status(current: ReplicateStatus, reported: ReplicateStatus) -> ReplicateStatus:
@@ -118,7 +116,7 @@ def _lost(state: TaskState, worker: Address, now: int) -> TaskState:
     replicate = state.find(worker)
     if replicate is None or replicate.lost or replicate.status in FINAL:
         return state
-    change = StatusChange(_S.WORKER_LOST, now)
+    change = StatusChange(_S.WORKER_LOST, now, reason=Reason.HEARTBEATS_MISSED)
     return state.put(replace(replicate, lost=True, history=(*replicate.history, change)))
 
 
@@ -127,7 +125,7 @@ def _returned(state: TaskState, worker: Address, forgot: bool, now: int) -> Task
     if replicate is None:
         return state
     if replicate.lost:
-        change = StatusChange(replicate.status, now)
+        change = StatusChange(replicate.status, now, reason=Reason.WORKER_RETURNED)
         replicate = replace(replicate, lost=False, reported_at=now, history=(*replicate.history, change))
     if forgot:
         # What it was told is gone with its memory, so it is told again.
@@ -135,7 +133,8 @@ def _returned(state: TaskState, worker: Address, forgot: bool, now: int) -> Task
         replicate = replace(replicate, told_consensus=None, upload=upload)
         if not replicate.voted and replicate.status not in FINAL:
             message = "the worker came back without its memory of the task"
-            replicate = _noted(replace(replicate, cause=WORKER_FORGOT, message=message), _S.ABORTED, now)
+            forgetful = replace(replicate, cause=WORKER_FORGOT, message=message)
+            replicate = _noted(forgetful, _S.ABORTED, now, WORKER_FORGOT)
     return state.put(replicate)
 
 
@@ -185,6 +184,10 @@ def _on_chain(state: TaskState, event: e.ChainEvent, now: int) -> TaskState:
             return replace(state, chain=completed, given_up=False, cause=None, explanation="")
         case e.Claimed() if task.status is not TaskStatus.FAILED:
             return replace(state, chain=replace(task, status=TaskStatus.FAILED))
+        case e.Unsettled() if state.settled:
+            # Where it was before, as far as is known: stored like that, it is read again also after a crash.
+            before = TaskStatus.ACTIVE if state.consensus is None else TaskStatus.REVEALING
+            return replace(state, chain=replace(task, status=before, results=b""), cause=None, explanation="")
     return state
 
 
@@ -212,7 +215,7 @@ def _seen(replicate: Replicate, status: ReplicateStatus, now: int) -> Replicate:
         return replicate
     if replicate.status is _S.COMPLETED:
         return replicate
-    return _noted(replicate, advance(replicate.status, status, on_chain=True), now)
+    return _noted(replicate, advance(replicate.status, status, on_chain=True), now, Reason.SEEN_ON_CHAIN)
 
 
 def _reopened(state: TaskState) -> TaskState:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import asdict
 
 from pyiexec.chain.heads import Head
 from pyiexec.scheduler.crew import Crew
+from pyiexec.scheduler.stakes import Stake
 from pyiexec.scheduler.tally import Tally
 from pyiexec.scheduler.views import STATUSES
 
@@ -18,6 +20,15 @@ class BlockFigure(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     block_timestamp: int
 
 
+class StakeFigure(msgspec.Struct, frozen=True, kw_only=True):
+    """The owner's account in the hub, nRLC: free, locked, needed for the next deals, and what is missing of that."""
+
+    free: int
+    locked: int
+    needed: int
+    short: int
+
+
 class Figures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Workers in reach and tasks of this scheduler.
 
@@ -28,6 +39,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         deal_events_count: notices of new deals seen since the start.
         deals_count: deals ever made with the pool.
         latest_block_number_with_deal: 0 before the first deal.
+        stake: as of the last deal; null until it was read.
     """
 
     alive_workers: int
@@ -45,9 +57,10 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     deals_count: int
     replay_deals_count: int
     latest_block_number_with_deal: int
+    stake: StakeFigure | None
 
 
-def figures(crew: Crew, tally: Tally, newest: Head | None) -> Figures:
+def figures(crew: Crew, tally: Tally, newest: Head | None, stake: Stake | None) -> Figures:
     """The figures of now."""
     members = list(crew.in_reach())
     slots = sum(member.slots for member in members)
@@ -72,4 +85,5 @@ def figures(crew: Crew, tally: Tally, newest: Head | None) -> Figures:
         # Nothing is replayed beside the follower, which repeats itself what it has missed.
         replay_deals_count=0,
         latest_block_number_with_deal=tally.newest_deal_block,
+        stake=None if stake is None else StakeFigure(**asdict(stake), short=stake.short),
     )

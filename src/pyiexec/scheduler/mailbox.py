@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from typing import Generic, TypeVar
-
-import anyio
 
 T = TypeVar("T")
 
@@ -15,7 +14,7 @@ class Mailbox(Generic[T]):
 
     def __init__(self) -> None:
         self._waiting: deque[T] = deque()
-        self._filled = anyio.Event()
+        self._filled = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -28,6 +27,6 @@ class Mailbox(Generic[T]):
     async def take(self, limit: int) -> list[T]:
         """Wait until there is something; up to `limit` of what is there, oldest first."""
         while not self._waiting:
-            self._filled = anyio.Event()
+            self._filled.clear()
             await self._filled.wait()
         return [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]

@@ -21,15 +21,23 @@ from pyiexec.scheduler import commands as c
 from pyiexec.scheduler.commands import Command
 from pyiexec.scheduler.events import Event, WorkerReturned
 from pyiexec.scheduler.evolution import evolve, phase_of
-from pyiexec.scheduler.state import Replicate, StatusChange, TaskState, Upload
+from pyiexec.scheduler.state import Replicate, TaskState, Upload
+from pyiexec.scheduler.transitions import enter
 
 _S = ReplicateStatus
 #: Failures that lie in what was bought, not in the worker: every worker would meet them.
 _TASK_CAUSES = ("APP_", "BAD_PARAMS", "BAD_RESULT", "CONTENT_", "DATASET_", "INPUT_", "TEE_")
 #: Ends that nobody is to blame for.
-_NOBODYS_FAULT = ("CONSENSUS_REACHED", "CONTRIBUTION_TIMEOUT", "TASK_ABORTED", "TASK_CLAIMED", "TASK_NOT_ACTIVE")
+_NOBODYS_FAULT = (
+    "CONSENSUS_REACHED",
+    "CONTRIBUTION_TIMEOUT",
+    "TASK_ABORTED",
+    "TASK_CLAIMED",
+    "TASK_NOT_ACTIVE",
+    "WORKER_SUSPENDED",
+)
 #: Reported steps whose proof on chain is still to be seen; they count as votes to come.
-_UNPROVEN = (_S.CONTRIBUTED, _S.REVEALED, _S.RESULT_UPLOADED, _S.CONTRIBUTE_AND_FINALIZE_DONE)
+_UNPROVEN = (_S.CONTRIBUTED, _S.REVEALED, _S.RESULT_UPLOADED, _S.CONTRIBUTE_AND_FINALIZE_DONE, _S.COMPLETED)
 #: Steps in which a replicate occupies one of its worker's slots.
 _COMPUTING = (_S.CREATED, _S.STARTED, _S.APP_DOWNLOADED, _S.DATA_DOWNLOADED)
 
@@ -89,8 +97,11 @@ def decide(
     return Decision(decider.state, decider.commands)
 
 
-def replicas_missing(state: TaskState, now: int, policy: Policy) -> int:
-    """How many more workers must be given the task, if all that have it vote for the leading result."""
+def replicas_missing(state: TaskState, now: int, policy: Policy, weight: int = trust.NEWCOMER_WEIGHT) -> int:
+    """How many more workers whose votes have `weight` must be given the task.
+
+    All that have it are expected to vote for the leading result, and so are those to come.
+    """
     task = state.chain
     opening = task.status is TaskStatus.UNSET and state.phase is Phase.INITIALIZING and policy.assign_early
     open_to_votes = task.status is TaskStatus.ACTIVE or opening
@@ -100,7 +111,7 @@ def replicas_missing(state: TaskState, now: int, policy: Policy) -> int:
     expected = [replicate.weight for replicate in state.replicates if is_pending(replicate, state, now, policy)]
     if state.single:
         return 0 if groups or expected else 1
-    missing = trust.replicas_missing(groups, expected, state.trust)
+    missing = trust.replicas_missing(groups, expected, state.trust, weight)
     # The chain weighs votes by scores we may have missed: as long as it does not agree, one more is needed.
     return max(missing, 0 if expected else 1)
 
@@ -172,10 +183,8 @@ class _Decider:
                 self._completed()
             case TaskStatus.FAILED:
                 self._dismiss(self.state.replicates, "the task was claimed: its requester is refunded")
-        phase = phase_of(self.state, self._now)
-        if phase is not self.state.phase:
-            change = StatusChange(phase, self._now, self.state.cause)
-            self.state = replace(self.state, phase=phase, dates=(*self.state.dates, change))
+        # What was decided changes no vote, so that the state itself is what led here.
+        self.state = enter(self.state, self.state, phase_of(self.state, self._now), self._now)
 
     # --- giving up ----------------------------------------------------------------------------------------------------
 

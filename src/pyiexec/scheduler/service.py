@@ -42,6 +42,7 @@ from pyiexec.scheduler.log_access import LogAccess
 from pyiexec.scheduler.printouts import Printouts
 from pyiexec.scheduler.registry import TaskRegistry
 from pyiexec.scheduler.settings import SchedulerSettings
+from pyiexec.scheduler.stakes import Stakes
 from pyiexec.scheduler.store import MIGRATIONS, load
 from pyiexec.scheduler.timers import ChainTime
 from pyiexec.storage.client import ContentClient
@@ -115,6 +116,7 @@ async def serve(
                 clock=clock,
                 heartbeat_seconds=settings.heartbeat_seconds,
             )
+            stakes = Stakes(hub=hub, owner=signer.address, engine=engine, database=database, feed=feed, clock=clock)
             app = make_app(
                 engine=engine,
                 channel=channel,
@@ -124,12 +126,21 @@ async def serve(
                 followers=followers,
                 feed=feed,
                 clock=clock,
+                stakes=stakes,
                 workerpool=settings.workerpool,
                 hub=settings.hub,
                 chain_id=chain_id,
             )
             async with (
-                TransactionManager(rpc, signer, database, feed, chain_id=chain_id, clock=clock) as transactions,
+                TransactionManager(
+                    rpc,
+                    signer,
+                    database,
+                    feed,
+                    chain_id=chain_id,
+                    clock=clock,
+                    max_gas_price=settings.max_gas_price,
+                ) as transactions,
                 anyio.create_task_group() as group,
             ):
                 work = ChainWork(
@@ -148,6 +159,7 @@ async def serve(
                 group.start_soon(_keep_hours, chain_time, engine)
                 group.start_soon(_follow_chain, follower, engine)
                 group.start_soon(channel.watch)
+                group.start_soon(stakes.run)
                 group.start_soon(printouts.run)
                 group.start_soon(_let_go, followers, stop)
                 await serve_http(app, settings.host, settings.port, ready=ready, stop=stop)

@@ -41,6 +41,7 @@ class SchedulerSettings(Settings, frozen=True, kw_only=True):
             that ask for enclaves fail at once.
         keep_logs_seconds: for how long after a task's final deadline is kept what its applications printed.
         max_result_bytes: largest result archive fetched for verification, and what it may unpack to.
+        max_gas_price: wei per unit of gas that is never exceeded; what that is too little for waits for cheaper blocks.
     """
 
     key_file: Path
@@ -64,6 +65,7 @@ class SchedulerSettings(Settings, frozen=True, kw_only=True):
     sms_url: str | None = None
     keep_logs_seconds: Annotated[int, Meta(ge=0)] = 3 * 24 * 3600
     max_result_bytes: Annotated[int, Meta(ge=1)] = 256 * MEBIBYTE
+    max_gas_price: Annotated[int, Meta(ge=1)] | None = None
 
     @property
     def policy(self) -> Policy:

@@ -16,6 +16,7 @@ from pyiexec.protocol import trust
 from pyiexec.protocol.deadlines import deadlines
 from pyiexec.protocol.deals import Deal
 from pyiexec.protocol.primitives import NULL_BYTES32, Address, DealId, ResultHash, TaskId
+from pyiexec.protocol.reasons import Reason
 from pyiexec.protocol.replicates import ReplicateStatus
 from pyiexec.protocol.tags import requires_tee
 from pyiexec.protocol.tasks import ContributionStatus, Task, TaskStatus
@@ -24,12 +25,18 @@ from pyiexec.protocol.workflow import Phase
 Mode = Literal["contribute", "contribute_and_finalize"]
 
 
-class StatusChange(msgspec.Struct, frozen=True):
-    """A line in the history of a task or replicate."""
+class StatusChange(msgspec.Struct, frozen=True, gc=False):
+    """A line in the history of a task or replicate.
+
+    Attributes:
+        cause: code of the failure that was known then.
+        reason: code of why the status changed; empty in what versions stored that did not note it.
+    """
 
     status: str
     date: int
     cause: str | None = None
+    reason: str = ""
 
 
 class Upload(StrEnum):
@@ -46,7 +53,7 @@ class Upload(StrEnum):
     REFUSED = "REFUSED"
 
 
-class Replicate(msgspec.Struct, frozen=True, kw_only=True):
+class Replicate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One worker's run of the task.
 
     Attributes:
@@ -91,7 +98,7 @@ class Replicate(msgspec.Struct, frozen=True, kw_only=True):
         return ReplicateStatus.WORKER_LOST if self.lost and not given_up else self.status
 
 
-class TaskState(msgspec.Struct, frozen=True, kw_only=True):
+class TaskState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Everything the rules decide from.
 
     Attributes:
@@ -206,5 +213,5 @@ def new_task(deal_id: DealId, deal: Deal, index: int, task_id: TaskId, *, timere
             contribution_deadline=limits.contribution,
             final_deadline=limits.final,
         ),
-        dates=(StatusChange(Phase.RECEIVED, deal.start_time),),
+        dates=(StatusChange(Phase.RECEIVED, deal.start_time, reason=Reason.DEAL_MADE),),
     )

@@ -24,6 +24,8 @@ class Step:
         followed: logs whose effects are among the changes.
         tellings: commands to send, with their numbers.
         acks: workers whose reports were processed.
+        crew_changed: whether workers came or were lost.
+        reach_before: how many workers were in reach before this.
     """
 
     changes: Changes = field(default_factory=Changes)
@@ -32,6 +34,8 @@ class Step:
     followed: list[LogsSeen] = field(default_factory=list)
     tellings: list[tuple[Member, int, bytes]] = field(default_factory=list)
     acks: set[Address] = field(default_factory=set)
+    crew_changed: bool = False
+    reach_before: int = 0
 
     def happened(self, task_id: TaskId, *events: e.Event) -> None:
         """Note what happened to a task."""
@@ -42,7 +46,7 @@ class Step:
         for member, seq, body in self.tellings:
             if member.session is not None and member.greeted:
                 member.session.send(envelope(seq, body))
-        for worker in self.acks:
+        for worker in sorted(self.acks):
             member = crew.member(worker)
             if member.session is not None and member.greeted:
                 member.session.send(encode_message(Ack(seq=member.received)))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from pyiexec.foundation.database import Migrations
+from pyiexec.foundation.statements import Statement, upsert
 from pyiexec.protocol.deals import Deal
 from pyiexec.protocol.primitives import Address, DealId, TaskId
 from pyiexec.protocol.printed import Printed
@@ -19,6 +19,16 @@ from pyiexec.scheduler.state import TaskState
 from pyiexec.scheduler.tables import deals, outbox, printouts, tasks, workers
 
 MIGRATIONS = Migrations("pyiexec.scheduler.migrations", lineage="scheduler")
+
+
+_DEAL = upsert(deals, keep=("block",))
+_TASK = upsert(tasks)
+_PRINTOUT = upsert(printouts)
+_WORKER = upsert(workers)
+_COMMAND = Statement(sa.insert(outbox))
+_ACKNOWLEDGED = Statement(
+    sa.delete(outbox).where(outbox.c.worker == sa.bindparam("to"), outbox.c.seq <= sa.bindparam("until"))
+)
 
 
 class DealFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,14 +100,12 @@ class Rows:
 
     def write(self, connection: sa.Connection) -> None:
         """Write them."""
-        _upsert(connection, deals, self.deals, keep=("block",))
-        _upsert(connection, tasks, self.tasks)
-        _upsert(connection, printouts, self.printouts)
-        _upsert(connection, workers, self.workers)
-        if self.outbox:
-            connection.execute(sa.insert(outbox), self.outbox)
-        for worker, seq in self.acknowledged:
-            connection.execute(sa.delete(outbox).where(outbox.c.worker == worker, outbox.c.seq <= seq))
+        _DEAL.run_all(connection, self.deals)
+        _TASK.run_all(connection, self.tasks)
+        _PRINTOUT.run_all(connection, self.printouts)
+        _WORKER.run_all(connection, self.workers)
+        _COMMAND.run_all(connection, self.outbox)
+        _ACKNOWLEDGED.run_all(connection, ({"to": worker, "until": seq} for worker, seq in self.acknowledged))
 
 
 @dataclass(frozen=True)
@@ -155,6 +163,15 @@ def find_facts(connection: sa.Connection, deal_id: DealId) -> DealFacts | None:
     return msgspec.json.decode(found, type=DealFacts) if found else None
 
 
+def newest_facts(connection: sa.Connection, most: int) -> list[DealFacts]:
+    """What was read of the deals noticed last."""
+    known = sa.select(deals.c.facts).where(
+        deals.c.facts.is_not(None), sa.not_(deals.c.gone), deals.c.block.is_not(None)
+    )
+    found = connection.scalars(known.order_by(deals.c.block.desc()).limit(most)).all()
+    return [msgspec.json.decode(facts, type=DealFacts) for facts in found]
+
+
 def find_printouts(connection: sa.Connection, task_id: TaskId) -> dict[Address, Printed]:
     """What the replicates of a task printed."""
     wanted = sa.select(printouts.c.worker, printouts.c.content).where(printouts.c.task_id == task_id)
@@ -171,7 +188,7 @@ def printout_rows(kept: Mapping[tuple[TaskId, Address], Printout]) -> list[dict[
 
 def write_printouts(connection: sa.Connection, rows: Iterable[dict[str, Any]]) -> None:
     """Write what was printed in place of what was known of it."""
-    _upsert(connection, printouts, rows)
+    _PRINTOUT.run_all(connection, rows)
 
 
 def purge_printouts(connection: sa.Connection, now: int) -> int:
@@ -197,17 +214,3 @@ def _task_row(state: TaskState) -> dict[str, Any]:
 
 def _decode(state: bytes) -> TaskState:
     return msgspec.json.decode(state, type=TaskState)
-
-
-def _upsert(
-    connection: sa.Connection, table: sa.Table, rows: Iterable[dict[str, Any]], keep: Collection[str] = ()
-) -> None:
-    """Insert rows or put them in place of those with their keys; where a value to `keep` is null the former stays."""
-    rows = list(rows)
-    if not rows:
-        return
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table)
-    values = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
-    values |= {name: sa.func.coalesce(statement.excluded[name], table.c[name]) for name in keep}
-    connection.execute(statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=values), rows)

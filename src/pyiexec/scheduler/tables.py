@@ -14,7 +14,7 @@ deals = sa.Table(
     sa.Column("deal_id", sa.String(66), primary_key=True),
     sa.Column("gone", sa.Boolean, nullable=False),
     sa.Column("facts", sa.LargeBinary, nullable=True),
-    sa.Column("block", sa.BigInteger, nullable=True),
+    sa.Column("block", sa.BigInteger, nullable=True, index=True),
 )
 
 #: One row a task; `state` is the JSON of a `TaskState`, of which the other columns repeat what is searched by.

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from pyiexec.protocol.errors import CATALOGUE, IexecError
+from pyiexec.protocol.expectations import Expectation, awaited
 from pyiexec.protocol.params import parse_params
 from pyiexec.protocol.primitives import NULL_BYTES32, Address, Bytes32, DealId, ResultHash, TaskId, to_hex
 from pyiexec.protocol.replicates import ReplicateStatus
@@ -67,12 +68,35 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatusUpdate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A line of a history; `cause` is the reference's name of why, `code` ours."""
+    """A line of a history.
+
+    Attributes:
+        cause: the reference's name of the failure.
+        code: our name of it.
+        reason: code of why the status changed, a failure's own or one of `protocol.reasons`.
+    """
 
     status: str
     date: str
     cause: str | None = None
     code: str | None = None
+    reason: str | None = None
+
+
+class AwaitedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """What a task waits for.
+
+    Attributes:
+        code: one of `protocol.expectations`.
+        what: in words.
+        until: when it is too late; of a refund, when it can be claimed.
+        then: what happens at that time.
+    """
+
+    code: Expectation
+    what: str
+    until: str
+    then: str
 
 
 class ReplicateModel(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -102,6 +126,7 @@ class TaskModel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         initialization_block_number: block in which the task was opened; null while that is not known.
         result_link: JSON of where the result lies, as on chain.
         cause: why it failed, or what holds it up.
+        awaited: what it waits for; null once the chain has settled it.
     """
 
     chain_task_id: TaskId
@@ -126,6 +151,7 @@ class TaskModel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     task_index: int
     phase: Phase
     cause: Cause | None
+    awaited: AwaitedModel | None
 
 
 class WorkerModel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -181,6 +207,7 @@ def task_view(state: TaskState, facts: DealFacts | None = None) -> TaskModel:
         task_index=state.index,
         phase=state.phase,
         cause=_cause(state.cause, state.explanation),
+        awaited=_awaited(state),
     )
 
 
@@ -238,6 +265,19 @@ def _cause(code: str | None, what: str) -> Cause | None:
     )
 
 
+def _awaited(state: TaskState) -> AwaitedModel | None:
+    missing = Expectation.VOTES
+    if state.awaits_enclave:
+        missing = Expectation.ENCLAVE
+    elif state.cause is not None:
+        # An open task has a cause only while nobody is left who could vote.
+        missing = Expectation.WORKER
+    found = awaited(state.phase, state.chain, instead_of_votes=missing)
+    if found is None:
+        return None
+    return AwaitedModel(code=found.code, what=found.what, until=_moment(found.until), then=found.then)
+
+
 def _task_history(changes: Sequence[StatusChange]) -> list[StatusUpdate]:
     history: list[StatusUpdate] = []
     before: Phase | None = None
@@ -248,8 +288,9 @@ def _task_history(changes: Sequence[StatusChange]) -> list[StatusUpdate]:
             statuses = ("REOPENED", "RUNNING")
         if phase is Phase.FAILED:
             statuses = (_FAILURES.get(change.cause or "", "RUNNING_FAILED"), "FAILED")
-        history += [StatusUpdate(status=status, date=date) for status in statuses[:-1]]
-        history.append(StatusUpdate(status=statuses[-1], date=date, code=change.cause))
+        reason = change.reason or None
+        history += [StatusUpdate(status=status, date=date, reason=reason) for status in statuses[:-1]]
+        history.append(StatusUpdate(status=statuses[-1], date=date, code=change.cause, reason=reason))
         before = phase
     return history
 
@@ -260,7 +301,8 @@ def _replicate_history(changes: Sequence[StatusChange]) -> list[StatusUpdate]:
     for change in changes:
         cause = reference_name(change.cause, reached) if change.cause else None
         date = _moment(change.date)
-        history.append(StatusUpdate(status=change.status, date=date, cause=cause, code=change.cause))
+        reason = change.reason or None
+        history.append(StatusUpdate(status=change.status, date=date, cause=cause, code=change.cause, reason=reason))
         if change.status != ReplicateStatus.WORKER_LOST:
             reached = ReplicateStatus(change.status)
     return history

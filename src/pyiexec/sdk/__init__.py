@@ -8,6 +8,7 @@ from pyiexec.sdk.blocking import Client
 from pyiexec.sdk.client import AsyncClient, Execution
 from pyiexec.sdk.deals import TaskUpdate
 from pyiexec.sdk.endings import Endings, Failure
+from pyiexec.sdk.explanations import Explanation
 from pyiexec.sdk.outlook import Obstacle
 from pyiexec.sdk.purchase import Quote
 from pyiexec.sdk.tasks import TaskResult
@@ -17,6 +18,7 @@ __all__ = [
     "Client",
     "Endings",
     "Execution",
+    "Explanation",
     "Failure",
     "IexecError",
     "NetworkProfile",

@@ -8,6 +8,7 @@ import msgspec
 
 from pyiexec.chain import registries
 from pyiexec.protocol.errors import IexecError
+from pyiexec.protocol.images import parse_image
 from pyiexec.protocol.multiaddr import decode_multiaddr, encode_multiaddr
 from pyiexec.protocol.primitives import Address, Bytes32
 from pyiexec.sdk.connection import Connection
@@ -61,6 +62,27 @@ class Apps:
         """
         multiaddr = encode_multiaddr(f"/ipfs/{await self._at.content.add(module)}")
         checksum = Bytes32("0x" + hashlib.sha256(module).hexdigest())
+        return await self._register(name, multiaddr, checksum)
+
+    async def deploy_image(self, name: str, image: str) -> Deployed:
+        """Register a container image, which stays in its registry, for the user.
+
+        Args:
+            name: what people read; not unique.
+            image: where it is, with the digest of its manifest, or of its index for several kinds of machine:
+                ``registry.example/team/app@sha256:...``.
+
+        Raises:
+            IexecError: ``BAD_IMAGE`` when it is no image's name, or has no digest.
+        """
+        checksum = parse_image(image).checksum
+        if checksum is None:
+            raise IexecError(
+                "BAD_IMAGE", f"the image {image[:200]!r} is named without the digest that tells its content"
+            )
+        return await self._register(name, encode_multiaddr(image), checksum)
+
+    async def _register(self, name: str, multiaddr: bytes, checksum: Bytes32) -> Deployed:
         registry = registries.Registry(self._at.rpc, await self._at.hub.app_registry())
         owner = self._at.address
         address = await registry.predict_app(owner, name, APP_TYPE, multiaddr, checksum)

@@ -22,6 +22,7 @@ from pyiexec.sdk.accounts import Balance
 from pyiexec.sdk.assets import App, Deployed, Workerpool
 from pyiexec.sdk.client import AsyncClient, Execution
 from pyiexec.sdk.deals import TaskUpdate
+from pyiexec.sdk.explanations import Explanation
 from pyiexec.sdk.orders import SomeOrder
 from pyiexec.sdk.purchase import Quote
 from pyiexec.sdk.secret_service import KnownSecret
@@ -109,6 +110,10 @@ class Client:
     def deploy_app(self, name: str, module: bytes) -> Deployed:
         """Store a WebAssembly module and register it."""
         return self._call(self._client.apps.deploy, name, module)
+
+    def deploy_app_image(self, name: str, image: str) -> Deployed:
+        """Register a container image, named with its digest."""
+        return self._call(self._client.apps.deploy_image, name, image)
 
     def app(self, address: Address) -> App:
         """What the chain knows of an application."""
@@ -210,6 +215,10 @@ class Client:
     def explain(self, task_id: TaskId) -> dict[str, Any] | None:
         """What the pool's scheduler says of the task; None when it does not know it."""
         return self._call(self._client.tasks.explain, task_id)
+
+    def why(self, task_id: TaskId) -> Explanation:
+        """Why the task is where it is, as its scheduler tells it or the chain."""
+        return self._call(self._client.tasks.why, task_id)
 
     def logs(self, task_id: TaskId) -> list[ReplicateLogs]:
         """What the application of a task that the user ordered has printed on each worker."""

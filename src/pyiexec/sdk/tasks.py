@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -17,6 +17,7 @@ from pyiexec.protocol.results import parse_link, result_digest, unpack
 from pyiexec.protocol.tasks import Task, TaskStatus
 from pyiexec.sdk.compass import Compass
 from pyiexec.sdk.connection import Connection
+from pyiexec.sdk.explanations import TASK_EVENTS, Explanation, told_by_chain, told_by_scheduler
 from pyiexec.sdk.outlook import SchedulerVoice
 from pyiexec.sdk.task_logs import LogPiece, ReplicateLogs, TaskLogs
 
@@ -66,6 +67,43 @@ class Tasks:
             IexecError: ``SCHEDULER_UNREACHABLE``, ``COMPASS_UNREACHABLE``.
         """
         return await SchedulerVoice(await self._scheduler_of(task_id)).task(task_id)
+
+    async def why(self, task_id: TaskId) -> Explanation:
+        """Why the task is where it is: every change of state with its reason, what is awaited, and what follows.
+
+        The pool's scheduler is asked first; while it is silent or does not know the task, the chain tells what it can.
+
+        Raises:
+            IexecError: ``TASK_UNKNOWN`` when neither knows the task; ``CHAIN_UNREACHABLE``.
+        """
+        silence: IexecError | None = None
+        try:
+            told = await self.explain(task_id)
+        except IexecError as error:
+            if error.code not in ("SCHEDULER_UNREACHABLE", "COMPASS_UNREACHABLE"):
+                raise
+            told, silence = None, error
+        if told is not None:
+            try:
+                return told_by_scheduler(task_id, told)
+            except IexecError as error:
+                silence = error
+        try:
+            task = await self.show(task_id)
+        except IexecError as error:
+            if error.code != "TASK_UNKNOWN" or silence is None:
+                raise
+            # It may have been bought and not be opened yet: only the scheduler could tell.
+            raise IexecError("TASK_UNKNOWN", f"{error.what}, and {silence.what}", retry=True) from None
+        logs = await self._at.hub.logs(*TASK_EVENTS, from_block=self._at.profile.start_block, topics=[task_id])
+        return told_by_chain(task_id, task, await self._dated(logs), await self._chain_time(), silence)
+
+    async def _dated(self, logs: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], int]]:
+        """Logs with the chain time of their blocks, which not every node tells with them."""
+        numbers = sorted({str(log["blockNumber"]) for log in logs if not log.get("blockTimestamp")})
+        blocks = await self._at.rpc.batch([("eth_getBlockByNumber", [number, False]) for number in numbers])
+        times = {number: block["timestamp"] for number, block in zip(numbers, blocks, strict=True)}
+        return [(log, int(log.get("blockTimestamp") or times[str(log["blockNumber"])], 16)) for log in logs]
 
     async def logs(self, task_id: TaskId) -> list[ReplicateLogs]:
         """What the application has printed so far on each worker that was given the task, which the user ordered.

@@ -20,6 +20,7 @@ import msgspec
 
 from pyiexec.foundation.clients import HttpClient
 from pyiexec.protocol.errors import IexecError
+from pyiexec.storage.bandwidth import Bandwidth
 from pyiexec.storage.cid import Cid, parse_cid
 from pyiexec.storage.node import too_large
 from pyiexec.storage.sending import PIECE_BYTES, Outgoing, Patience, Session, read_answer
@@ -44,6 +45,8 @@ class ContentClient(HttpClient):
         timeout: seconds without a byte before a connection is given up.
         attempts: how often a transfer that broke off is taken up again without getting any further.
         pause: seconds before the first of them; twice as long before each one more.
+        download: what fetched content has to keep to; None for no limit.
+        upload: what added content has to keep to; None for no limit.
     """
 
     def __init__(
@@ -55,12 +58,16 @@ class ContentClient(HttpClient):
         timeout: float = 30.0,
         attempts: int = 6,
         pause: float = 0.2,
+        download: Bandwidth | None = None,
+        upload: Bandwidth | None = None,
     ) -> None:
         self.gateway_url = gateway_url.rstrip("/")
         self.node_url = (node_url or gateway_url).rstrip("/")
         super().__init__(session)
         self._attempts = attempts
         self._pause = pause
+        self._download = download
+        self._upload = upload
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=timeout, sock_read=timeout)
 
     async def fetch(self, cid: Cid | str, max_bytes: int) -> bytes:
@@ -97,7 +104,7 @@ class ContentClient(HttpClient):
         Raises:
             IexecError: ``CONTENT_MISMATCH``, ``CONTENT_TOO_LARGE``, ``STORE_UNREACHABLE``, ``STORE_UNWRITABLE``.
         """
-        outgoing = await Outgoing.of(content)
+        outgoing = await Outgoing.of(content, self._upload)
         try:
             claimed = await self._add_resumably(outgoing) if outgoing.size >= RESUMABLE_BYTES else None
             if claimed is None:
@@ -176,8 +183,11 @@ class ContentClient(HttpClient):
                 return
             await self._accept(response, str(incoming.cid))
             incoming.begin(response)
-            async for piece in response.content.iter_chunked(PIECE_BYTES):
+            size = PIECE_BYTES if self._download is None else self._download.piece_bytes(PIECE_BYTES)
+            async for piece in response.content.iter_chunked(size):
                 incoming.take(piece)
+                if self._download is not None:
+                    await self._download.take(len(piece))
         incoming.whole = True
 
     def _open(self) -> aiohttp.ClientSession:

@@ -14,6 +14,7 @@ import aiohttp
 import anyio
 
 from pyiexec.protocol.errors import IexecError
+from pyiexec.storage.bandwidth import Bandwidth
 from pyiexec.storage.cid import Cid, parse_cid
 from pyiexec.storage.unixfs import Node, UnixFsHasher
 
@@ -36,18 +37,20 @@ class Outgoing:
         sent: bytes that the node said it has.
     """
 
-    def __init__(self, content: bytes | Path, size: int) -> None:
+    def __init__(self, content: bytes | Path, size: int, bandwidth: Bandwidth | None = None) -> None:
         self.size = size
         self.sent = 0
+        self._bandwidth = bandwidth
+        self._piece = PIECE_BYTES if bandwidth is None else bandwidth.piece_bytes(PIECE_BYTES)
         self._content = content
         self._tree = UnixFsHasher()
         self._known = 0
 
     @classmethod
-    async def of(cls, content: bytes | Path) -> Outgoing:
-        """Content in memory or in a file."""
+    async def of(cls, content: bytes | Path, bandwidth: Bandwidth | None = None) -> Outgoing:
+        """Content in memory or in a file, sent no faster than `bandwidth` allows."""
         size = len(content) if isinstance(content, bytes) else (await anyio.Path(content).stat()).st_size
-        return cls(content, size)
+        return cls(content, size, bandwidth)
 
     def root(self) -> Node:
         """The root of the content; all of it must have been sent."""
@@ -60,8 +63,8 @@ class Outgoing:
             content = self._content
 
             async def cut() -> AsyncIterator[bytes]:
-                for at in range(start, len(content), PIECE_BYTES):
-                    yield content[at : at + PIECE_BYTES]
+                for at in range(start, len(content), self._piece):
+                    yield content[at : at + self._piece]
 
             yield self._hashed(start, cut())
             return
@@ -69,7 +72,7 @@ class Outgoing:
             await file.seek(start)
 
             async def read() -> AsyncIterator[bytes]:
-                while piece := await file.read(PIECE_BYTES):
+                while piece := await file.read(self._piece):
                     yield piece
 
             yield self._hashed(start, read())
@@ -77,6 +80,8 @@ class Outgoing:
     async def _hashed(self, at: int, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         async for piece in pieces:
             self._hash(at, piece)
+            if self._bandwidth is not None:
+                await self._bandwidth.take(len(piece))
             yield piece
             at += len(piece)
 

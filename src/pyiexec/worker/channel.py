@@ -56,6 +56,11 @@ LONGEST_PAUSE = 5.0
 Handler = Callable[[Sequence[tuple[int, Command]]], Awaitable[None]]
 
 
+def channel_url(scheduler_url: str) -> str:
+    """Where the scheduler at an HTTP origin talks to workers."""
+    return scheduler_url.rstrip("/").replace("http", "ws", 1) + "/v1/worker"
+
+
 class Channel:
     """The conversation of one worker with one scheduler.
 
@@ -76,7 +81,7 @@ class Channel:
         clock: Clock,
         randomness: random.Random,
     ) -> None:
-        self._url = scheduler_url.rstrip("/").replace("http", "ws", 1) + "/v1/worker"
+        self._url = channel_url(scheduler_url)
         self._signer = signer
         self._chain_id = chain_id
         self._workerpool = workerpool
@@ -86,6 +91,7 @@ class Channel:
         self._clock = clock
         self._random = randomness
         self._reports_waiting = asyncio.Event()
+        self._offer_changed = asyncio.Event()
         self._gap_at: int | None = None
         self.connected = asyncio.Event()
 
@@ -93,10 +99,16 @@ class Channel:
         """There are new durable reports."""
         self._reports_waiting.set()
 
+    def offer_anew(self) -> None:
+        """What this worker offers has changed: the scheduler is told by a new login, as all of it is said there."""
+        self._offer_changed.set()
+
     async def run(self, handle: Handler) -> None:
         """Stay connected and carry the conversation until cancelled."""
         failures = 0
         while True:
+            # What is offered from now on is what the next login says.
+            self._offer_changed.clear()
             try:
                 async with connect(
                     self._url,
@@ -111,6 +123,8 @@ class Channel:
                     failures = 0
                     await self._converse(socket, welcome, handle)
                     reason = "closed"
+                if self._offer_changed.is_set():
+                    continue
             except (OSError, TimeoutError, websockets.WebSocketException) as error:
                 reason = str(error) or type(error).__name__
             except IexecError as error:
@@ -211,6 +225,10 @@ class Channel:
         async def print_out() -> None:
             await self._printouts.ship(lambda output: _send(socket, output))
 
+        async def renew() -> None:
+            await self._offer_changed.wait()
+            group.cancel_scope.cancel()
+
         async def beat() -> None:
             while True:
                 await self._clock.sleep(welcome.heartbeat_seconds)
@@ -220,7 +238,7 @@ class Channel:
 
         try:
             async with anyio.create_task_group() as group:
-                for part in (receive, carry_out, send, print_out, beat):
+                for part in (receive, carry_out, send, print_out, beat, renew):
                     group.start_soon(part)
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None

@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import anyio.to_thread
@@ -50,6 +51,9 @@ class ContentCache:
         directory: of its own.
         capacity: bytes kept; a single larger file is kept until the next one arrives.
         max_bytes: largest file fetched.
+
+    Attributes:
+        fits: asked whether the disk has room for so many bytes more.
     """
 
     def __init__(self, directory: Path, client: ContentClient, *, capacity: int, max_bytes: int) -> None:
@@ -60,6 +64,7 @@ class ContentCache:
         self._sizes: OrderedDict[str, int] = OrderedDict()
         self._sha256: dict[str, Bytes32] = {}
         self._fetching: dict[str, asyncio.Task[None]] = {}
+        self.fits: Callable[[int], Awaitable[bool]] | None = None
 
     def open(self) -> None:
         """Take stock of what an earlier process left."""
@@ -142,6 +147,20 @@ class ContentCache:
         digest = await anyio.to_thread.run_sync(_sha256_of, path)
         self._sha256[name] = digest
         self._evict(keep=name)
+        if self.fits is not None and not await self.fits(0):
+            self._drop(name)
+            raise IexecError("WORKER_DISK_FULL", f"{cid}, of {size} bytes, does not fit beside what disk_bytes allows")
+
+    async def collect(self, size: int) -> int:
+        """Throw away `size` bytes of content, the longest unused first, or all there is; the bytes thrown away."""
+        gone = 0
+        for name in list(self._sizes):
+            if gone >= size:
+                break
+            if name not in self._fetching:
+                gone += self._sizes[name]
+                self._drop(name)
+        return gone
 
     def _touch(self, name: str) -> None:
         if name in self._sizes and next(reversed(self._sizes)) != name:

@@ -8,9 +8,10 @@ then are reports sent and commands acknowledged.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 import msgspec
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ import sqlalchemy as sa
 from pyiexec.foundation.clock import Clock
 from pyiexec.foundation.database import Database, Migrations
 from pyiexec.foundation.logs import get_logger
+from pyiexec.foundation.statements import Statement, upsert
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.messages import Progress, encode_message
 from pyiexec.protocol.primitives import TaskId
@@ -30,8 +32,17 @@ MIGRATIONS = Migrations("pyiexec.worker.migrations", "worker")
 
 #: Closed tasks remembered, so that a scheduler that asks again is answered.
 CLOSED_KEPT = 1024
+#: Tasks closed last, whose end a reorganisation of the chain may still take back.
+LATELY_CLOSED = 32
 #: Seconds that changes may wait for others to be written with.
 LONGEST_WAIT = 0.05
+
+_RECORD = upsert(tables.tasks)
+_FORGET = Statement(sa.delete(tables.tasks).where(tables.tasks.c.task_id == sa.bindparam("gone")))
+_REPORT = Statement(sa.insert(tables.reports))
+_ACKNOWLEDGED = Statement(sa.delete(tables.reports).where(tables.reports.c.seq <= sa.bindparam("until")))
+_RENUMBER = Statement(sa.delete(tables.reports))
+_CHANNEL = Statement(sa.update(tables.channel), columns=("received", "sent"))
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(TaskRecord)
@@ -56,8 +67,7 @@ class _Unwritten:
     sent: int = 0
 
     def write(self, connection: sa.Connection, now: float) -> None:
-        if self.records:
-            connection.execute(tables.tasks.delete().where(tables.tasks.c.task_id.in_(list(self.records))))
+        _FORGET.run_all(connection, ({"gone": task_id} for task_id, record in self.records.items() if record is None))
         rows = [
             {
                 "task_id": record.task_id,
@@ -69,15 +79,13 @@ class _Unwritten:
             for record in self.records.values()
             if record is not None
         ]
-        if rows:
-            connection.execute(tables.tasks.insert(), rows)
+        _RECORD.run_all(connection, rows)
         if self.renumbered:
-            connection.execute(tables.reports.delete())
+            _RENUMBER.run(connection)
         elif self.acknowledged:
-            connection.execute(tables.reports.delete().where(tables.reports.c.seq <= self.acknowledged))
-        if self.reports:
-            connection.execute(tables.reports.insert(), [{"seq": r.seq, "body": r.body} for r in self.reports])
-        connection.execute(tables.channel.update().values(received=self.received, sent=self.sent))
+            _ACKNOWLEDGED.run(connection, until=self.acknowledged)
+        _REPORT.run_all(connection, ({"seq": r.seq, "body": r.body} for r in self.reports))
+        _CHANNEL.run(connection, received=self.received, sent=self.sent)
 
 
 class Journal:
@@ -139,6 +147,15 @@ class Journal:
     def open_records(self) -> list[TaskRecord]:
         """The tasks that are not closed."""
         return [record for record in self._records.values() if not record.closed]
+
+    def ended(self) -> dict[str, int]:
+        """How many closed tasks are remembered, by their status."""
+        return dict(Counter(str(record.status) for record in self._records.values() if record.closed))
+
+    def lately_closed(self) -> list[TaskRecord]:
+        """The tasks whose end may not be final, the newest first."""
+        closed = (record for record in reversed(self._records.values()) if record.closed)
+        return list(islice(closed, LATELY_CLOSED))
 
     def reports_after(self, seq: int) -> Iterator[Report]:
         """Durable reports with a number above `seq`, in order."""

@@ -4,9 +4,10 @@
 take. Actions may be repeated without harm: the shell runs each at most once at a time, and each looks at the chain or
 at the disk before it acts. `resume` gives the actions of a record found after a restart.
 
-Two rules protect the worker's stake. A result is kept until the chain has closed the task, whoever asks to forget it;
-and a vote is revealed when, and only when, the chain itself is seen to wait for it, as often as that takes: what a
-scheduler says of a consensus makes the worker look, never speak.
+Two rules protect the worker's stake. A result is kept until the chain has closed the task, whoever asks to forget it,
+and the digest beyond that, should a reorganisation open the task again. And a vote is revealed when, and only when, the
+chain itself is seen to wait for it, as often as that takes: what a scheduler says of a consensus makes the worker look,
+never speak.
 """
 
 from __future__ import annotations
@@ -134,6 +135,10 @@ def decide(record: TaskRecord | None, event: Event) -> Decision:
         return _assigned(record, event)
     if record is None:
         return _unknown(event)
+    if record.closed and isinstance(event, Seen) and _is_open_again(record, event):
+        # Only what the chain said ended the task, and a reorganisation took that back: the stake is at risk again.
+        reopened = replace(record, status=_S.CONTRIBUTED, must_reveal=False, cause=None, message="")
+        return _seen(reopened, event.task, event.contribution)
     if record.closed:
         # A scheduler that still wants something of it has lost what it was told.
         return Decision(record, (_last(record),)) if isinstance(event, Reveal | Upload) else Decision(record)
@@ -153,7 +158,9 @@ def decide(record: TaskRecord | None, event: Event) -> Decision:
             return _computed(record, event)
         case Confirmed(status=status, transaction=transaction, final_deadline=final):
             final = final or record.final_deadline
-            return _confirmed(replace(record, transaction=transaction, final_deadline=final), status)
+            decision = _confirmed(replace(record, transaction=transaction, final_deadline=final), status)
+            # The block that holds a vote which finalizes has closed the task: nothing is left to look at.
+            return _completed(decision) if status is _S.CONTRIBUTE_AND_FINALIZE_DONE else decision
         case Uploaded(location=location):
             return _uploaded(replace(record, location=location))
         case Broke():
@@ -330,15 +337,28 @@ def _taken_back(record: TaskRecord, task: Task, *, proved: bool) -> TaskRecord:
     return replace(record, must_reveal=False) if task.status is TaskStatus.ACTIVE and record.must_reveal else record
 
 
+def _is_open_again(record: TaskRecord, event: Seen) -> bool:
+    """Whether the vote of a closed record is still to be proved."""
+    cast = event.contribution.status is ContributionStatus.CONTRIBUTED
+    mine = record.digest is not None and event.contribution.result_hash == record.result_hash
+    return record.mode == "contribute" and cast and mine and event.task.status not in _TERMINAL
+
+
 def _ended(record: TaskRecord, task: Task, contribution: Contribution) -> Decision:
     if task.status is TaskStatus.FAILED:
         return _close(record, _S.ABORTED, "TASK_CLAIMED", "the task was claimed and the stakes were given back")
     if contribution.status is ContributionStatus.PROVED:
-        after = replace(record, status=_S.COMPLETED)
-        return Decision(after, (_progress(after),), (Action.PURGE,))
+        return _completed(Decision(record))
     if record.must_reveal:
         return _close(record, _S.FAILED, "REVEAL_TIMEOUT", "the vote won and was not revealed in time")
     return _close(record, _S.FAILED, "CONTRIBUTION_REJECTED", "another result stood: the stake is lost")
+
+
+def _completed(decision: Decision) -> Decision:
+    """The chain has paid for the vote."""
+    assert decision.record is not None, "only known tasks end"
+    after = replace(decision.record, status=_S.COMPLETED)
+    return Decision(after, (*decision.reports, _progress(after)), (Action.PURGE,))
 
 
 def _then(first: Decision, second: Decision) -> Decision:
@@ -442,6 +462,16 @@ def explain_refused_vote(task: Task) -> tuple[str, str]:
     if task.status is TaskStatus.FAILED:
         return "TASK_NOT_ACTIVE", "the task was claimed before this contribution arrived"
     return "CONTRIBUTION_TIMEOUT", "the contribution arrived too late or was refused"
+
+
+def check_category(seconds: int, longest: int) -> None:
+    """Refuse tasks whose category lasts longer than `longest` seconds, which is 0 for any.
+
+    Raises:
+        IexecError: ``CATEGORY_REFUSED``.
+    """
+    if longest and seconds > longest:
+        raise IexecError("CATEGORY_REFUSED", f"tasks of {seconds} s are not run here, only up to {longest} s")
 
 
 def is_news(record: TaskRecord, events: frozenset[str]) -> bool:

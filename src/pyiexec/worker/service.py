@@ -7,6 +7,7 @@ tasks, and goes on.
 from __future__ import annotations
 
 import fcntl
+import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -26,18 +27,24 @@ from pyiexec.foundation.database import Database
 from pyiexec.foundation.logs import get_logger
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.messages import Capabilities
+from pyiexec.storage.bandwidth import Bandwidth
 from pyiexec.storage.client import ContentClient
 from pyiexec.worker.behaviours import conduct_of
 from pyiexec.worker.channel import Channel
 from pyiexec.worker.claims import Claims
 from pyiexec.worker.computation import Computation
 from pyiexec.worker.content import ContentCache
+from pyiexec.worker.disk import Disk, Keeper
 from pyiexec.worker.facts import FactReader
+from pyiexec.worker.governor import Governor
 from pyiexec.worker.journal import MIGRATIONS, open_journal
 from pyiexec.worker.printouts import Printouts
 from pyiexec.worker.runtimes.registry import load_runtimes
+from pyiexec.worker.sensors import LinuxSensors, Sensors
 from pyiexec.worker.settings import WorkerSettings
 from pyiexec.worker.staging import Staging
+from pyiexec.worker.stakes import StakeWatch
+from pyiexec.worker.status import TaskLine, WorkerStatus, telling
 from pyiexec.worker.tasks import Tasks
 from pyiexec.worker.watch import Watch
 
@@ -56,15 +63,18 @@ async def serve(
     *,
     clock: Clock | None = None,
     randomness: random.Random | None = None,
+    sensors: Sensors | None = None,
 ) -> None:
     """Work until `stop` is set.
 
     Args:
         ready: called with the worker's address once its scheduler has let it in for the first time.
         randomness: of the pauses between reconnections.
+        sensors: what is seen of the machine's owner; this machine's when None.
 
     Raises:
-        IexecError: ``BAD_SETTINGS``, ``BAD_KEY``, ``WALLET_MISSING``, ``DATABASE_UNAVAILABLE``.
+        IexecError: ``BAD_SETTINGS``, ``BAD_KEY``, ``WALLET_MISSING``, ``DATABASE_UNAVAILABLE``; where containers
+            are to be run ``ENGINE_UNAVAILABLE``, ``ENGINE_UNSAFE``.
     """
     clock = clock or SystemClock()
     signer = read_key_file(settings.key_file, settings.password_file)
@@ -85,7 +95,9 @@ async def serve(
         journal = await open_journal(database, clock, identity)
         stack.push_async_callback(journal.close)
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        content = await stack.enter_async_context(ContentClient(settings.gateway_url))
+        download = _bandwidth(settings.download_bytes_per_second, clock)
+        upload = _bandwidth(settings.upload_bytes_per_second, clock)
+        content = await stack.enter_async_context(ContentClient(settings.gateway_url, download=download, upload=upload))
         cache = ContentCache(
             settings.data_dir / "content",
             content,
@@ -94,21 +106,42 @@ async def serve(
         )
         cache.open()
         stack.push_async_callback(cache.close)
-        runtimes = load_runtimes(settings.data_dir / "runtimes")
+        runtimes = load_runtimes(settings.data_dir / "runtimes", settings.runtimes)
         for runtime in runtimes:
             stack.push_async_callback(runtime.close)
+            await runtime.open()
+        disk = Disk(
+            settings.data_dir,
+            settings.disk_bytes,
+            [cache, *(runtime for runtime in runtimes if isinstance(runtime, Keeper))],
+        )
+        cache.fits = disk.fits
+        governor = Governor(settings, sensors or LinuxSensors(), disk, clock, lambda: channel.offer_anew())
+        await governor.begin()
         feed = await stack.enter_async_context(HeadFeed(settings.rpc_url, clock=clock))
         transactions = await stack.enter_async_context(
-            TransactionManager(rpc, signer, database, feed, chain_id=chain_id, clock=clock)
+            TransactionManager(
+                rpc,
+                signer,
+                database,
+                feed,
+                chain_id=chain_id,
+                clock=clock,
+                max_gas_price=settings.max_gas_price,
+            )
         )
         hub = Hub(rpc, settings.hub)
         watch = Watch(feed, settings.hub, lambda: tasks.open_tasks(), lambda news: tasks.news(news))
         conduct = conduct_of(settings.behaviour, hub, watch)
         staging = Staging(
-            cache, session, allow_unhashed=settings.allow_unhashed_inputs, max_bytes=settings.max_content_bytes
+            cache,
+            session,
+            allow_unhashed=settings.allow_unhashed_inputs,
+            max_bytes=settings.max_content_bytes,
+            bandwidth=download,
         )
         printouts = Printouts(clock)
-        computation = Computation(staging, runtimes, conduct, printouts)
+        computation = Computation(staging, runtimes, conduct, printouts, disk)
         tasks = Tasks(
             settings=settings,
             signer=signer,
@@ -121,6 +154,7 @@ async def serve(
             content=content,
             transactions=transactions,
             clock=clock,
+            admit=governor.admit,
         )
         channel = Channel(
             settings.scheduler_url,
@@ -130,15 +164,44 @@ async def serve(
             journal=journal,
             printouts=printouts,
             capabilities=lambda: Capabilities(
-                slots=settings.slots,
+                slots=governor.slots,
                 runtimes=[runtime.name for runtime in runtimes],
                 cached=list(computation.checksums)[-_ANNOUNCED:],
             ),
             clock=clock,
             randomness=randomness or random.Random(signer.address + str(clock.now())),  # noqa: S311 - only jitter
         )
+        stakes = StakeWatch(hub, signer.address, journal, watch, clock)
         claims = Claims(hub, journal, transactions, clock, settings.claim_after_seconds)
         journal.on_reports = channel.push
+        started_at = clock.now()
+
+        async def tell() -> WorkerStatus:
+            open_records = journal.open_records()
+            return WorkerStatus(
+                worker=signer.address,
+                workerpool=settings.workerpool,
+                chain_id=chain_id,
+                pid=os.getpid(),
+                started_at=started_at,
+                connected=channel.connected.is_set(),
+                mode=str(governor.presence.mode),
+                because="the disk is full" if disk.full else governor.presence.explain(),
+                slots=governor.slots,
+                tasks=[
+                    TaskLine(
+                        task_id=record.task_id,
+                        status=record.status,
+                        contribution_deadline=record.contribution_deadline,
+                    )
+                    for record in open_records
+                ],
+                ended=journal.ended(),
+                disk_used=await disk.used(),
+                disk_bytes=disk.budget,
+            )
+
+        await stack.enter_async_context(telling(settings.data_dir, tell, clock))
         async with anyio.create_task_group() as group:
 
             async def announce() -> None:
@@ -154,9 +217,15 @@ async def serve(
             group.start_soon(tasks.run, taken_up.set)
             group.start_soon(converse)
             group.start_soon(claims.run)
+            group.start_soon(governor.run, tasks)
+            group.start_soon(stakes.run)
             group.start_soon(announce)
             await stop.wait()
             group.cancel_scope.cancel()
+
+
+def _bandwidth(rate: int, clock: Clock) -> Bandwidth | None:
+    return Bandwidth(rate, clock) if rate else None
 
 
 async def _chain_id(rpc: JsonRpc, clock: Clock, stop: anyio.Event) -> int | None:

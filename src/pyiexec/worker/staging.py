@@ -18,6 +18,7 @@ from pyiexec.chain.registries import AppAsset, DatasetAsset
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.multiaddr import decode_multiaddr
 from pyiexec.protocol.primitives import Address, Bytes32, TaskId
+from pyiexec.storage.bandwidth import Bandwidth
 from pyiexec.storage.cid import Cid
 from pyiexec.worker.content import ContentCache, cid_in
 from pyiexec.worker.environment import input_name
@@ -63,12 +64,19 @@ class Staging:
     """Fetches what tasks need; one object for a worker."""
 
     def __init__(
-        self, cache: ContentCache, session: aiohttp.ClientSession, *, allow_unhashed: bool, max_bytes: int
+        self,
+        cache: ContentCache,
+        session: aiohttp.ClientSession,
+        *,
+        allow_unhashed: bool,
+        max_bytes: int,
+        bandwidth: Bandwidth | None = None,
     ) -> None:
         self._cache = cache
         self._session = session
         self._allow_unhashed = allow_unhashed
         self._max_bytes = max_bytes
+        self._bandwidth = bandwidth
 
     async def app(self, app: AppAsset, folder: TaskFolder) -> None:
         """Put the application into the task's folder.
@@ -143,8 +151,11 @@ class Staging:
         try:
             async with asyncio.timeout(_PLAIN_TIMEOUT), self._session.get(url) as response:
                 response.raise_for_status()
+                limit = self._bandwidth
                 with target.open("wb") as file:
-                    async for piece in response.content.iter_chunked(_PIECE):
+                    async for piece in response.content.iter_chunked(limit.piece_bytes(_PIECE) if limit else _PIECE):
+                        if limit:
+                            await limit.take(len(piece))
                         size += len(piece)
                         if size > self._max_bytes:
                             raise IexecError("CONTENT_TOO_LARGE", f"{url[:200]!r} exceeds {self._max_bytes} bytes")

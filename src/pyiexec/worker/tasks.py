@@ -26,18 +26,17 @@ from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.messages import Assign, Command, Reveal
 from pyiexec.protocol.primitives import TaskId, bytes32, to_bytes
 from pyiexec.protocol.replicates import PENDING, ReplicateStatus
-from pyiexec.protocol.results import ResultLink, callback_data, format_link, unpack
+from pyiexec.protocol.results import ResultLink, format_link
 from pyiexec.protocol.tasks import Contribution, ContributionStatus, Task, TaskStatus
 from pyiexec.storage.client import ContentClient
 from pyiexec.worker import rules
-from pyiexec.worker.computation import Computation
+from pyiexec.worker.computation import Computation, read_callback
 from pyiexec.worker.conduct import Conduct
 from pyiexec.worker.facts import FactReader, Facts
 from pyiexec.worker.journal import Journal
 from pyiexec.worker.observer import PAUSES, Observer
 from pyiexec.worker.record import TaskRecord
 from pyiexec.worker.rules import Action
-from pyiexec.worker.runtimes.base import limits_for
 from pyiexec.worker.settings import WorkerSettings
 from pyiexec.worker.staging import TaskFolder
 from pyiexec.worker.watch import Watch
@@ -45,8 +44,7 @@ from pyiexec.worker.watch import Watch
 log = get_logger(__name__)
 
 #: Gas limits, several times what the calls were measured to use; what is not used costs nothing.
-CONTRIBUTE_GAS = 600_000
-GAS_PER_CONTRIBUTOR = 20_000
+CONTRIBUTE_GAS, GAS_PER_CONTRIBUTOR, FINALIZE_GAS = 600_000, 20_000, 1_000_000
 REVEAL_GAS: int | None = 200_000
 #: Seconds for which facts read before a run are still good when it ends; later they are read again.
 FACTS_GOOD_FOR = 1.0
@@ -62,7 +60,7 @@ class _Running(NamedTuple):
 
 
 class Tasks:
-    """All tasks of one worker."""
+    """All tasks of one worker; `admit` raises when none is to be begun."""
 
     def __init__(
         self,
@@ -78,7 +76,9 @@ class Tasks:
         content: ContentClient,
         transactions: TransactionManager,
         clock: Clock,
+        admit: Callable[[], None] = lambda: None,
     ) -> None:
+        self._admit = admit
         self._settings = settings
         self._signer = signer
         self._hub = hub
@@ -177,7 +177,18 @@ class Tasks:
 
     def open_tasks(self) -> list[TaskId]:
         """The tasks of which blocks may bring news."""
-        return [record.task_id for record in self._journal.open_records()]
+        return [record.task_id for record in (*self._journal.open_records(), *self._journal.lately_closed())]
+
+    def computing(self) -> list[TaskRecord]:
+        """The tasks being computed."""
+        return [self._record(task_id) for task_id, action in self._running if action is Action.COMPUTE]
+
+    def give_back(self, task_id: TaskId, cause: str, message: str) -> None:
+        """Compute a task no further, and tell the scheduler why; nothing happens when it has been computed."""
+        running = self._running.get((task_id, Action.COMPUTE))
+        if running is not None and self._record(task_id).status is not ReplicateStatus.COMPUTED:
+            running.scope.cancel()
+            self.apply(task_id, rules.Broke(cause, message))
 
     # --- actions ----------------------------------------------------------------------------------------------------
 
@@ -274,6 +285,7 @@ class Tasks:
             self.apply(task_id, await self._produce(self._record(task_id)))
 
     async def _produce(self, record: TaskRecord) -> rules.Computed | rules.Broke:
+        self._admit()
         facts = await self._read_facts(record)
         assert facts.deal is not None
         signer = recover(rules.authorized_digest(record), to_bytes(record.authorization.signature))
@@ -281,11 +293,7 @@ class Tasks:
             record, facts.deal, worker=self._signer.address, workerpool=self._settings.workerpool, signer=signer
         )
         self._check_gate(record, facts)
-        longest = self._settings.max_category_seconds
-        if longest and facts.category_seconds > longest:
-            raise IexecError(
-                "CATEGORY_REFUSED", f"tasks of {facts.category_seconds} s are not run here, only up to {longest} s"
-            )
+        rules.check_category(facts.category_seconds, self._settings.max_category_seconds)
         self._known[record.task_id] = (self._clock.monotonic(), facts)
         if record.mode == "contribute" and (vote := await self._conduct.shortcut(record.task_id)) is not None:
             for status in (ReplicateStatus.APP_DOWNLOADED, ReplicateStatus.DATA_DOWNLOADED):
@@ -309,14 +317,8 @@ class Tasks:
 
     def _check_gate(self, record: TaskRecord, facts: Facts) -> None:
         assert facts.deal is not None
-        rules.check_gate(
-            record,
-            facts.deal,
-            facts.task,
-            facts.contribution,
-            stake=facts.account.stake,
-            now=self._watch.chain_time,
-        )
+        stake, now = facts.account.stake, self._watch.chain_time
+        rules.check_gate(record, facts.deal, facts.task, facts.contribution, stake=stake, now=now)
 
     async def _facts_to_vote(self, record: TaskRecord) -> Facts:
         """Fresh enough facts about a task that takes contributions, or has this worker's."""
@@ -372,11 +374,12 @@ class Tasks:
         payload = b""
         if facts.deal.has_callback:
             seconds = facts.category_seconds
-            payload = await anyio.to_thread.run_sync(_read_callback, self._folder(task_id).archive, seconds)
+            payload = await anyio.to_thread.run_sync(read_callback, self._folder(task_id).archive, seconds)
         signature = to_bytes(record.authorization.signature)
         data = calls.contribute_and_finalize(task_id, record.digest, link, signature, payload)
-        # The callback takes what gas it likes, within the hub's bounds: estimated, not guessed.
-        await self._vote(facts, task_id, "finalize", data, None, ReplicateStatus.CONTRIBUTE_AND_FINALIZE_DONE)
+        # A callback takes what gas it likes: estimated, not guessed.
+        gas = None if facts.deal.has_callback else FINALIZE_GAS
+        await self._vote(facts, task_id, "finalize", data, gas, ReplicateStatus.CONTRIBUTE_AND_FINALIZE_DONE)
         return None
 
     async def _is_vote_under_way(self, task_id: TaskId) -> bool:
@@ -491,10 +494,3 @@ class Tasks:
         record = self._journal.get(task_id)
         assert record is not None, "actions are taken for recorded tasks only"
         return record
-
-
-def _read_callback(archive: Path, category_seconds: int) -> bytes:
-    limits = limits_for(category_seconds)
-    # Both streams of logs come on top of what the application may write.
-    files = unpack(archive.read_bytes(), limits.output_bytes + 2 * limits.log_bytes, limits.files + 2)
-    return callback_data(files)

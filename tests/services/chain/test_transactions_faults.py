@@ -169,6 +169,60 @@ class TestStuckTransactions:
         assert receipt.transaction_hash == found.hash
         assert await rung(rpc) == [0]
 
+    async def test_what_no_block_takes_is_replaced_under_its_nonce_until_one_does(
+        self, rpc: JsonRpc, open_manager: OpenManager
+    ) -> None:
+        async with open_manager() as manager:
+            record = await submit(manager, 0)
+            assert record.fees is not None
+            first, nonce = record.fees.max_fee, record.nonce
+            with anyio.fail_after(60):
+                # Blocks that are dearer than what was offered, again and again.
+                while (found := await manager.find("bell", "0")) is not None and len(found.hashes) < 3:
+                    assert found.fees is not None
+                    await self.mine_at(rpc, 2 * found.fees.max_fee)
+                done = anyio.Event()
+                async with anyio.create_task_group() as group:
+                    group.start_soon(mined, rpc, done)
+                    receipt = await manager.wait(record)
+                    done.set()
+            found = await manager.find("bell", "0")
+            assert found is not None
+            assert found.fees is not None
+            assert (found.nonce, found.hash) == (nonce, receipt.transaction_hash)
+            assert len(found.former_hashes) >= 2
+            assert found.fees.max_fee * 64 >= first * 81, "each offer is an eighth above the one before at least"
+        assert await rung(rpc) == [0]
+
+    async def test_no_more_than_the_limit_is_offered_and_cheaper_blocks_are_waited_for(
+        self, rpc: JsonRpc, open_manager: OpenManager
+    ) -> None:
+        limit = 5 * 10**9
+        async with open_manager(max_gas_price=limit) as manager:
+            record = await submit(manager, 0)
+            with anyio.fail_after(60):
+                for _ in range(16):
+                    await self.mine_at(rpc, 3 * limit)
+                found = await manager.find("bell", "0")
+                assert found is not None
+                assert found.fees is not None
+                assert found.status is TransactionStatus.PENDING
+                assert found.fees.max_fee <= limit
+                await self.mine_at(rpc, 10**9)
+                done = anyio.Event()
+                async with anyio.create_task_group() as group:
+                    group.start_soon(mined, rpc, done)
+                    receipt = await manager.wait(record)
+                    done.set()
+            assert receipt.effective_gas_price <= limit
+        assert await rung(rpc) == [0]
+
+    async def mine_at(self, rpc: JsonRpc, base_fee: int) -> None:
+        """A block in which gas costs this much at least; slower than the manager calls stuck."""
+        await rpc.call("anvil_setNextBlockBaseFeePerGas", hex(base_fee))
+        await rpc.call("anvil_mine", "0x1")
+        await anyio.sleep(0.25)
+
 
 class TestSlowNodes:
     @pytest.fixture

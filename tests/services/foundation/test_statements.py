@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from pyiexec.foundation.database import Database
 from pyiexec.foundation.glances import Glances
-from pyiexec.foundation.statements import Statement
+from pyiexec.foundation.statements import Statement, upsert
 from pyiexec.protocol.errors import IexecError
 
 pytestmark = pytest.mark.anyio
@@ -19,6 +19,8 @@ THINGS = sa.Table(
 )
 ADD = Statement(sa.insert(THINGS))
 SIZE = Statement(sa.select(THINGS.c.size).where(THINGS.c.name == sa.bindparam("wanted")))
+PUT = upsert(THINGS)
+PUT_KNOWN = upsert(THINGS, keep=("size",))
 #: Has a value of its own besides the one it is given.
 GROW = Statement(
     sa.update(THINGS)
@@ -49,6 +51,28 @@ async def test_rows_go_in_and_come_out(database: Database, database_url: str) ->
     assert [tuple(row) for row in await glances.ask(SIZE, wanted="'; --")] == [((1 << 60) + 5,)]
     assert not await glances.ask(SIZE, wanted="")
     glances.close()
+
+
+async def test_rows_are_put_in_place_of_those_with_their_keys(database: Database) -> None:
+    def sizes(connection: sa.Connection) -> list[int | None]:
+        return [SIZE.run(connection, wanted=name)[0][0] for name in "abc"]
+
+    rows = [{"name": name, "size": size} for size, name in enumerate("ab")]
+    await database.write(lambda connection: ADD.run_all(connection, rows))
+    await database.write(lambda db: PUT.run_all(db, [{"name": "b", "size": 7}, {"name": "c", "size": None}]))
+    assert await database.read(sizes) == [0, 7, None]
+    await database.write(lambda db: PUT_KNOWN.run_all(db, [{"name": "b", "size": None}, {"name": "c", "size": 9}]))
+    assert await database.read(sizes) == [0, 7, 9]
+    await database.write(lambda db: PUT.run_all(db, []))
+    await database.write(lambda db: PUT.run(db, name="b", size=None))
+    assert await database.read(sizes) == [0, None, 9]
+
+
+async def test_one_row_that_fails_undoes_all_of_them(database: Database) -> None:
+    rows = [{"name": name, "size": 1} for name in "xyx"]
+    with pytest.raises(Exception, match=r"(?i)unique"):
+        await database.write(lambda connection: ADD.run_all(connection, rows))
+    assert await database.read(lambda db: SIZE.run(db, wanted="y")) == []
 
 
 async def test_a_value_that_is_missing_is_an_error(database: Database) -> None:

@@ -118,6 +118,7 @@ class Net:
         callback: Address = NULL_ADDRESS,
         tag: Bytes32 = NULL_BYTES32,
         contract: Address | None = None,
+        boost: bool = False,
     ) -> DealId:
         """Match four orders; a `contract` that orders must take the requester's signature for its own."""
         requester, manager = roles.account(roles.REQUESTER), roles.account(roles.POOL_MANAGER)
@@ -153,11 +154,11 @@ class Net:
             roles.REQUESTER,
         )
         assert manager.address
-        match = calls.match_orders(app, NO_DATASET, pool, request)
+        match = calls.match_orders(app, NO_DATASET, pool, request, boost=boost)
         receipt, *_ = await send_all(self.rpc, requester, [Call(self.hub.address, match, 2_000_000)])
-        notice = EVENTS["SchedulerNotice"]
+        notice = EVENTS["SchedulerNoticeBoost" if boost else "SchedulerNotice"]
         log = next(entry for entry in receipt["logs"] if entry["topics"][0] == notice.topic)
-        return DealId(notice.decode(log)["dealid"])
+        return DealId(notice.decode(log)["dealId" if boost else "dealid"])
 
     def _salt(self) -> Any:
         return bytes32(next(self._salts))

@@ -19,7 +19,7 @@ from pyiexec.protocol import ids
 from pyiexec.protocol.messages import Abort, Assign, Reveal, Upload
 from pyiexec.protocol.primitives import bytes32, to_bytes
 from pyiexec.protocol.printed import Excerpt, Printed
-from pyiexec.protocol.tasks import TaskStatus
+from pyiexec.protocol.tasks import ContributionStatus, TaskStatus
 
 pytestmark = pytest.mark.anyio
 
@@ -171,23 +171,41 @@ async def test_a_wrong_upload_is_never_finalized_and_the_next_winner_is_asked(ne
 
 
 async def test_silent_winners_lead_to_a_reopening_and_other_workers(net: Net) -> None:
-    silent, *honest = net.workers[:3]
-    async with net.scheduler() as url, anyio.create_task_group() as group:
+    silent, honest = net.workers[:2], net.workers[2:4]
+    before = [(await net.hub.account(worker.address)).stake for worker in silent]
 
-        async def nothing(_reveal: Reveal) -> None:
-            pass
+    async def nothing(_reveal: Reveal) -> None:
+        pass
 
-        silent.on_reveal = nothing
-        await join(group, url, silent)
-        deal = await net.buy(trust=2, category=SHORT)
-        await silent.command(Reveal)
-        await join(group, url, *honest)
-        assert await net.settled(deal, 40) == [TaskStatus.COMPLETED]
-        (task_id,) = await net.tasks_of(deal)
-        task = await net.hub.task(task_id)
-        assert silent.address in task.contributors
-        assert len(task.contributors) == 2
+    for worker in silent:
+        worker.on_reveal = nothing
+    async with anyio.create_task_group() as group:
+        async with net.scheduler() as url, anyio.create_task_group() as winners:
+            await join(winners, url, *silent)
+            deal = await net.buy(trust=3, category=SHORT)
+            for worker in silent:
+                await worker.command(Reveal)
+            winners.cancel_scope.cancel()
+        # What is to be thrown away, a scheduler learns that was not there when it was agreed on.
+        async with net.scheduler() as url:
+            await join(group, url, *honest)
+            assert await net.settled(deal, 40) == [TaskStatus.COMPLETED]
+            (task_id,) = await net.tasks_of(deal)
+            task = await until_shown(url, f"/tasks/{task_id}", lambda shown: shown["phase"] == "COMPLETED")
         group.cancel_scope.cancel()
+    reasons = [change["reason"] for change in task["dateStatusList"]]
+    assert reasons.index("VOTES_SUFFICED") < reasons.index("REOPENED")
+    assert "VOTES_SUFFICED" in reasons[reasons.index("REOPENED") :], "the second round has a consensus of its own"
+    assert set((await net.hub.task(task_id)).contributors) == {worker.address for worker in [*silent, *honest]}
+    for worker in silent:
+        assert (await net.hub.contribution(task_id, worker.address)).status is ContributionStatus.REJECTED
+    for worker in honest:
+        assert (await net.hub.contribution(task_id, worker.address)).status is ContributionStatus.PROVED
+    # Who voted and kept silent has lost the stake it put on its vote.
+    for worker, stake in zip(silent, before, strict=True):
+        account = await net.hub.account(worker.address)
+        assert account.locked == 0
+        assert account.stake < stake
 
 
 async def test_a_copycat_that_cannot_reveal_only_delays_until_the_reveal_deadline(net: Net) -> None:

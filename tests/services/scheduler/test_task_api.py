@@ -26,7 +26,7 @@ TASK_FIELDS = {
     *("initializationBlockNumber", "currentStatus", "trust", "uploadingWorkerWalletAddress", "consensus"),
     *("contributionDeadline", "revealDeadline", "finalDeadline", "resultLink", "chainCallbackData", "dateStatusList"),
 }
-OURS = {"dealId", "taskIndex", "phase", "cause"}
+OURS = {"dealId", "taskIndex", "phase", "cause", "awaited"}
 REPLICATE_FIELDS = {
     *("self", "chainTaskId", "walletAddress", "currentStatus", "statusUpdateList", "resultLink", "chainCallbackData"),
     *("contributionHash", "appLogs", "appExitCode", "teeSessionGenerationError", "cause"),
@@ -54,6 +54,11 @@ async def test_a_finished_task_is_told_in_the_reference_s_fields(net: Net) -> No
         assert done["initializationBlockNumber"] > 0
         assert done["finalDeadline"].endswith("Z")
         assert done["cause"] is None
+        assert done["awaited"] is None
+        reasons = [change["reason"] for change in done["dateStatusList"]]
+        assert reasons[0] == "DEAL_MADE"
+        assert reasons[-1] == "FINALIZED"
+        assert {"INITIALIZED", "VOTES_SUFFICED", "RESULT_VERIFIED"} <= set(reasons)
         statuses = [change["status"] for change in done["dateStatusList"]]
         assert statuses[0] == "RECEIVED"
         assert statuses[-2:] == ["FINALIZED", "COMPLETED"]
@@ -68,6 +73,7 @@ async def test_a_finished_task_is_told_in_the_reference_s_fields(net: Net) -> No
                 "STARTED",
                 "APP_DOWNLOADED",
             ]
+            assert all(change["reason"] for change in replicate["statusUpdateList"])
             alone = await ask(url, replicate["self"])
             assert (alone.status, alone.json) == (200, replicate)
             lower = await ask(url, f"/tasks/{task_id}/replicates/{replicate['walletAddress'].lower()}")
@@ -114,6 +120,8 @@ async def test_a_failure_says_why_what_to_do_and_whether_it_may_go_away(net: Net
         assert stalled["currentStatus"] == "RUNNING"
         assert stalled["cause"]["code"] == "NO_WORKER"
         assert stalled["cause"]["retry"] is True
+        assert stalled["awaited"]["code"] == "WORKER"
+        assert stalled["awaited"]["until"] == stalled["contributionDeadline"]
         group.start_soon(worker.run, url)
         failed = await until_shown(url, f"/tasks/{task_id}", lambda task: task["currentStatus"] == "FAILED")
         assert failed["cause"].keys() == {"code", "what", "remedy", "retry"}
@@ -122,6 +130,8 @@ async def test_a_failure_says_why_what_to_do_and_whether_it_may_go_away(net: Net
         assert failed["cause"]["remedy"]
         assert failed["cause"]["retry"] is False
         assert [change["status"] for change in failed["dateStatusList"]][-2:] == ["RUNNING_FAILED", "FAILED"]
+        assert failed["dateStatusList"][-1]["reason"] == "APP_EXITED_NON_ZERO"
+        assert (failed["awaited"]["code"], failed["awaited"]["until"]) == ("REFUND", failed["finalDeadline"])
         (replicate,) = failed["replicates"]
         assert replicate["appExitCode"] == 3
         last = replicate["statusUpdateList"][-1]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
 import pytest
 
+from pyiexec.worker.sensors import Sensors
 from pyiexec.worker.service import serve
 from pyiexec.worker.settings import Behaviour, WorkerSettings
 
@@ -60,12 +62,12 @@ def settings_of(network: Network, scheduler: ScriptedScheduler, tmp_path: Path) 
 def start_worker(settings_of: Callable[..., WorkerSettings]) -> StartWorker:
     @asynccontextmanager
     async def start(
-        number: int = 0, behaviour: Behaviour = "honest", **fields: object
+        number: int = 0, behaviour: Behaviour = "honest", sensors: Sensors | None = None, **fields: object
     ) -> AsyncIterator[WorkerSettings]:
         settings = settings_of(number, behaviour=behaviour, **fields)
         stop, ready = anyio.Event(), anyio.Event()
         async with anyio.create_task_group() as group:
-            group.start_soon(serve, settings, lambda _address: ready.set(), stop)
+            group.start_soon(partial(serve, settings, lambda _address: ready.set(), stop, sensors=sensors))
             with anyio.fail_after(20):
                 await ready.wait()
             yield settings

@@ -49,6 +49,7 @@ class Life:
     def __init__(self, journal: Journal, channel: Channel) -> None:
         self.journal = journal
         self.channel = channel
+        self.slots = 3
         self.done: list[TaskId] = []
 
     async def carry_out(self, commands: Sequence[tuple[int, Command]]) -> None:
@@ -74,7 +75,7 @@ async def life(scheduler: ScriptedScheduler, folder: Path, identity: str = "me")
             workerpool=POOL,
             journal=journal,
             printouts=Printouts(clock),
-            capabilities=lambda: Capabilities(slots=3, runtimes=["wasm"]),
+            capabilities=lambda: Capabilities(slots=this.slots, runtimes=["wasm"]),
             clock=clock,
             randomness=random.Random(1),
         )
@@ -108,6 +109,23 @@ async def test_a_worker_logs_in_with_its_signature_and_tells_what_it_offers(
         await scheduler.until(lambda: bool(scheduler.logins))
         assert scheduler.logins[0].worker == WORKER.address
         assert scheduler.logins[0].capabilities == Capabilities(slots=3, runtimes=["wasm"])
+
+
+async def test_what_a_worker_offers_may_change_and_nothing_is_lost_or_done_twice_over_it(
+    scheduler: ScriptedScheduler, tmp_path: Path
+) -> None:
+    async with life(scheduler, tmp_path) as this:
+        await scheduler.until(lambda: WORKER.address in scheduler.connections)
+        for number in range(1, 11):
+            this.slots = number % 2
+            this.channel.offer_anew()
+            await scheduler.command(WORKER.address, Complete(task_id=task(number)))
+            await this.report(number)
+            wanted = this.slots
+            await scheduler.until(lambda wanted=wanted: scheduler.logins[-1].capabilities.slots == wanted)
+        await scheduler.until(lambda: len(scheduler.reports) == 10 and not scheduler.outbox[WORKER.address])
+        assert numbers(scheduler) == list(range(1, 11))
+        assert this.done == [task(number) for number in range(1, 11)]
 
 
 async def test_commands_are_carried_out_once_in_order_and_acknowledged(

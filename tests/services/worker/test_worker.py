@@ -192,7 +192,7 @@ async def test_what_is_not_what_the_chain_says_is_not_run(
     missing = file_cid(b"nobody has this")
     cases = {
         "APP_CHECKSUM_MISMATCH": await network.deal(await network.app("noop/noop.wasm", checksum_=bytes32(1))),
-        "APP_NOT_HASHED": await network.deal(await network.app("noop/noop.wasm", multiaddr="docker.io/library/alpine")),
+        "APP_NOT_HASHED": await network.deal(await network.app("noop/noop.wasm", multiaddr="https://example.com/app")),
         "APP_UNSUPPORTED": await network.deal(await network.app("raytracer/scene.txt")),
         "CONTENT_NOT_FOUND": await network.deal(await network.app("noop/noop.wasm", multiaddr=f"/ipfs/{missing}")),
         "DATASET_CHECKSUM_MISMATCH": await network.deal(

@@ -27,5 +27,19 @@ def test_a_raise_beats_the_former_offer_by_an_eighth_and_is_no_worse_than_a_fres
     assert after.max_fee >= after.tip
 
 
+@given(fees, fees, fees, fees, st.integers(1, 10**14))
+def test_no_offer_exceeds_the_most_and_a_raise_within_it_is_one_that_nodes_accept(
+    max_fee: int, tip: int, base_fee: int, new_tip: int, most: int
+) -> None:
+    assert offer(base_fee, new_tip, most).max_fee <= most
+    former = Fees(min(max_fee + tip, most), min(tip, most))
+    after = raised(former, base_fee, new_tip, most)
+    assert max(after.max_fee, after.tip) <= most
+    accepted = after.max_fee * 8 >= former.max_fee * 9 and after.tip * 8 >= former.tip * 9
+    assert after == former or accepted
+    unbounded = raised(former, base_fee, new_tip)
+    assert after == unbounded or unbounded.max_fee > most, "the limit changes nothing where it is not met"
+
+
 def test_the_limit_leaves_room_above_the_estimate() -> None:
     assert limit(100_000) == 130_000

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.unit.scheduler.model import address
 
 from pyiexec.protocol.primitives import Address, TaskId, bytes32
-from pyiexec.scheduler.matching import Demand, Supply, WaitingTasks, match
+from pyiexec.scheduler.matching import Demand, FreeWorkers, Supply, WaitingTasks, match
 
 ALICE, BOB = address(100), address(101)
 
@@ -23,8 +23,17 @@ def demand(number: int, requester: Address = ALICE, deadline: int = 10, app: str
     return Demand(task(number), requester, deadline, app)
 
 
-def supply(number: int, free: int = 1, *, load: float = 0.0, strikes: int = 0, cached: tuple[str, ...] = ()) -> Supply:
-    return Supply(address(number), free, load, strikes, frozenset(cached))
+def supply(
+    number: int,
+    free: int = 1,
+    *,
+    load: float = 0.0,
+    strikes: int = 0,
+    cached: tuple[str, ...] = (),
+    weight: int = 2,
+    doubtful: bool = False,
+) -> Supply:
+    return Supply(address(number), free, load, strikes, frozenset(cached), weight, doubtful)
 
 
 def run(
@@ -56,6 +65,7 @@ def run(
         busy or {},
         participants=lambda task_id: taken.get(task_id, set()),
         give=give,
+        votes=lambda task_id, weight: -(-missing[task_id] // (weight - 1)),
         chance=random.Random(seed),
     )
     assert sorted(waiting.ids()) == sorted(task_id for task_id, count in missing.items() if count)
@@ -96,6 +106,22 @@ def test_a_worker_that_failed_lately_comes_last() -> None:
     assert run([(demand(1), 1)], [supply(1, strikes=1), supply(2, load=0.5)]) == [(task(1), address(2))]
 
 
+def test_a_vote_that_saves_a_replica_is_preferred_to_an_application_at_hand() -> None:
+    light, heavy = supply(1, cached=("0xapp",)), supply(2, weight=3, load=0.9)
+    assert run([(demand(1), 2)], [light, heavy])[0] == (task(1), address(2))
+
+
+def test_a_vote_heavier_than_needed_is_not_preferred() -> None:
+    heavy, heavier = supply(1, weight=3), supply(2, weight=99)
+    first = {run([(demand(1), 2)], [heavy, heavier], seed=seed)[0][1] for seed in range(32)}
+    assert first == {address(1), address(2)}
+
+
+def test_a_worker_often_found_wrong_comes_last_however_heavy_its_vote() -> None:
+    assert run([(demand(1), 1)], [supply(1, weight=99, doubtful=True), supply(2, strikes=3)]) == [(task(1), address(2))]
+    assert run([(demand(1), 1)], [supply(1, doubtful=True)]) == [(task(1), address(1))]
+
+
 def test_load_is_spread() -> None:
     given = run([(demand(number), 1) for number in range(4)], [supply(1, 2), supply(2, 2)])
     assert sorted(worker for _, worker in given) == sorted([address(1), address(1), address(2), address(2)])
@@ -132,6 +158,60 @@ def test_slots_are_used_up_unless_nobody_may_take_what_is_left(
             assert all((task_id, worker) in given for task_id, count in missing.items() if count)
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 3),
+            st.integers(0, 4),
+            st.integers(0, 2),
+            st.sets(st.sampled_from(["x", "y"])),
+            st.sampled_from([1, 2, 9]),
+            st.booleans(),
+        ),
+        max_size=8,
+    ),
+    st.lists(st.tuples(st.sampled_from(["x", "y"]), st.sets(st.integers(0, 7))), max_size=24),
+    st.integers(0, 2**16),
+)
+def test_each_choice_is_the_best_there_is(
+    workers: list[tuple[int, int, int, set[str], int, bool]], wanted: list[tuple[str, set[int]]], seed: int
+) -> None:
+    supplies = {
+        address(number): Supply(address(number), free, occupied / (occupied + free or 1), *rest)
+        for number, (free, occupied, *rest) in enumerate(workers)
+    }
+    slots = {address(number): free + occupied for number, (free, occupied, *_) in enumerate(workers)}
+    free_workers = FreeWorkers(supplies.values(), random.Random(seed))
+
+    def votes(weight: int) -> int:
+        return -(-4 // weight)
+
+    def rank(one: Supply, app: str) -> tuple[bool, int, bool, int, int]:
+        return one.doubtful, votes(one.weight), app not in one.cached, one.strikes, round(one.load * 1_000_000)
+
+    for number, (app, excluded) in enumerate(wanted):
+        others = {address(other) for other in excluded}
+        able = [one for one in supplies.values() if one.free_slots and one.worker not in others]
+        chosen = free_workers.choose(demand(number, app=app), votes, others)
+        assert (chosen is None) == (not able)
+        if chosen is not None:
+            assert rank(supplies[chosen.worker], app) == min(rank(one, app) for one in able)
+            left = supplies[chosen.worker].free_slots - 1
+            total = slots[chosen.worker]
+            supplies[chosen.worker] = supplies[chosen.worker]._replace(free_slots=left, load=(total - left) / total)
+    assert len(free_workers) == sum(one.free_slots > 0 for one in supplies.values())
+
+
+def test_a_thousand_free_workers_are_no_burden() -> None:
+    free_workers = FreeWorkers([supply(number, 4) for number in range(1_000)], random.Random(0))
+    started = time.perf_counter()
+    chosen = [free_workers.choose(demand(number), lambda _weight: 1) for number in range(4_000)]
+    assert None not in chosen
+    assert free_workers.choose(demand(4_000), lambda _weight: 1) is None
+    # Ranking all of them for each task took four million steps.
+    assert time.perf_counter() - started < 2
+
+
 def test_ten_thousand_waiting_tasks_are_no_burden() -> None:
     waiting = WaitingTasks()
     for number in range(10_000):
@@ -144,7 +224,8 @@ def test_ten_thousand_waiting_tasks_are_no_burden() -> None:
         given.append((task_id, worker))
         return 0
 
-    match(waiting, workers, {}, participants=lambda _: set(), give=give, chance=random.Random(0))
+    chance = random.Random(0)
+    match(waiting, workers, {}, participants=lambda _: set(), give=give, votes=lambda _task, _weight: 1, chance=chance)
     assert len(given) == 100
     assert time.perf_counter() - started < 1
 

@@ -10,6 +10,7 @@ from pyiexec.protocol.workflow import Phase
 from pyiexec.scheduler.crew import Crew
 from pyiexec.scheduler.figures import figures
 from pyiexec.scheduler.printouts import BURST, LASTING_RATE, Allowance
+from pyiexec.scheduler.stakes import Stake
 from pyiexec.scheduler.store import Stored
 from pyiexec.scheduler.tally import Tally
 from pyiexec.worker.printouts import ROUND_CHARACTERS, ROUND_SECONDS
@@ -48,7 +49,7 @@ def test_what_was_stored_is_counted_on() -> None:
     tally.moved(None, Phase.RECEIVED)
     tally.deal_noticed(9, again=False)
     tally.deal_noticed(8, again=True)
-    shown = figures(Crew(), tally, None)
+    shown = figures(Crew(), tally, None, None)
     counts = shown.current_task_statuses_count
     assert (counts["COMPLETED"], counts["RUNNING"], counts["RECEIVED"], counts["FAILED"]) == (4, 1, 1, 0)
     assert (shown.deals_count, shown.deal_events_count, shown.latest_block_number_with_deal) == (1, 2, 9)
@@ -61,6 +62,8 @@ def test_processors_are_those_of_workers_in_reach() -> None:
         member = crew.member(address(number))
         member.slots, member.in_reach = slots, in_reach
     crew.member(address(0)).computing = {1, 2, 3}  # type: ignore[arg-type]
-    shown = figures(crew, Tally(stored()), None)
+    shown = figures(crew, Tally(stored()), None, Stake(free=40, locked=7, needed=100))
     assert shown.alive_workers == 2
+    assert shown.stake is not None
+    assert (shown.stake.free, shown.stake.locked, shown.stake.needed, shown.stake.short) == (40, 7, 100, 60)
     assert (shown.alive_registered_cpu, shown.alive_computing_cpu, shown.alive_available_cpu) == (6, 3, 3)

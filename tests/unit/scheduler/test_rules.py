@@ -115,6 +115,26 @@ def test_a_worker_without_progress_for_longer_than_the_category_allows_is_replac
     assert after(state, e.Ticked(), now=due).commands == [c.AssignReplicas(3)]
 
 
+@pytest.mark.parametrize("status", [S.CONTRIBUTE_AND_FINALIZE_DONE, S.COMPLETED])
+def test_a_worker_that_is_ahead_of_the_chains_log_is_replaced_only_when_the_log_stays_silent(status: S) -> None:
+    state, commands = after(running(1, A), report(A, S.COMPUTED), report(A, status))
+    assert commands == []
+    due = wake_at(state, START + 1, Policy())
+    assert due == START + 1 + TIMEREF + Policy().patience
+    assert after(state, e.Ticked(), now=due - 1).commands == []
+    assert after(state, e.Ticked(), now=due).commands == [c.AssignReplicas(1)]
+
+
+@given(st.integers(1, 20), st.lists(st.sampled_from([S.FAILED, S.COMPUTED, S.ABORTED]), max_size=3), st.integers(2, 9))
+def test_it_makes_no_difference_how_many_more_could_be_asked_than_must_fail_alike(
+    trust: int, ends: list[S], candidates: int
+) -> None:
+    state = running(trust, A, B, C)
+    reports = [report(worker, end, cause="APP_EXIT") for worker, end in zip((A, B, C), ends, strict=False)]
+    few, many = (after(state, *reports, candidates=number) for number in (Policy().failures, candidates))
+    assert few == many
+
+
 def test_a_lost_worker_that_comes_back_in_time_keeps_its_replicate() -> None:
     lost = after(running(5, A, B, C), e.WorkerLost(B), candidates=0).state
     state, commands = after(lost, e.WorkerReturned(B), candidates=0)
@@ -397,3 +417,13 @@ def test_a_crash_loses_no_decision(trust: int, crew: list[str], seed: int) -> No
         else:
             world.now += TIMEREF // 2
             world.decide(e.Ticked())
+
+
+def test_an_end_undone_by_a_reorganisation_is_open_again_until_the_chain_is_read() -> None:
+    completed = after(revealing(A), e.Revealed(A, DIGEST), e.Finalized(b"link")).state
+    assert completed.settled
+    again = after(completed, e.Unsettled()).state
+    assert (again.settled, again.chain.status, again.chain.results) == (False, TaskStatus.REVEALING, b"")
+    claimed = after(running(5, A), e.Claimed()).state
+    assert after(claimed, e.Unsettled()).state.chain.status is TaskStatus.ACTIVE
+    assert after(again, e.Unsettled()).state.chain.status is TaskStatus.REVEALING

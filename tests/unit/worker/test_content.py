@@ -176,3 +176,32 @@ async def test_content_survives_a_restart_and_is_verified_again(
     kept.write_bytes(b"rotten")
     assert await cache_in(tmp_path, client).checksum(A) == bytes32(hashlib.sha256(b"a" * 400).digest())
     assert gateway.asked == [str(A), str(A)]
+
+
+async def test_content_goes_when_room_is_asked_for_the_longest_unused_first(
+    gateway: Gateway, client: ContentClient, tmp_path: Path
+) -> None:
+    cache = cache_in(tmp_path, client, capacity=10_000)
+    for cid in (A, B, C):
+        await cache.checksum(cid)
+    await cache.checksum(A)
+    assert await cache.collect(401) == 800
+    await cache.checksum(A)
+    assert gateway.asked == [str(A), str(B), str(C)]
+    await cache.link(B, tmp_path / "b")
+    assert gateway.asked[3:] == [str(B)]
+
+
+async def test_content_that_does_not_fit_on_the_disk_is_not_kept(
+    gateway: Gateway, client: ContentClient, tmp_path: Path
+) -> None:
+    cache = cache_in(tmp_path, client)
+
+    async def fits(size: int) -> bool:
+        return False
+
+    cache.fits = fits
+    with pytest.raises(IexecError) as refusal:
+        await cache.checksum(A)
+    assert refusal.value.code == "WORKER_DISK_FULL"
+    assert not list((tmp_path / "content").iterdir())

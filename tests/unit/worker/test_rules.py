@@ -118,9 +118,9 @@ TABLE = [
         "finalized alone",
         record(S.COMPUTED, mode="contribute_and_finalize", location="/ipfs/x"),
         Confirmed(S.CONTRIBUTE_AND_FINALIZE_DONE, TX),
-        S.CONTRIBUTE_AND_FINALIZE_DONE,
-        [S.CONTRIBUTE_AND_FINALIZE_DONE],
-        [],
+        S.COMPLETED,
+        [S.CONTRIBUTE_AND_FINALIZE_DONE, S.COMPLETED],
+        [Action.PURGE],
     ),
     ("the vote is in", record(S.COMPUTED), Confirmed(S.CONTRIBUTED, TX), S.CONTRIBUTED, [S.CONTRIBUTED], []),
     (
@@ -338,6 +338,34 @@ def test_a_consensus_taken_back_by_a_reorganisation_is_revealed_when_it_returns(
     assert not taken_back.must_reveal
     assert rules.is_news(taken_back, frozenset({"TaskConsensus"}))
     assert Action.REVEAL in rules.decide(taken_back, seen(TaskStatus.REVEALING, CONTRIBUTED)).actions
+
+
+@pytest.mark.parametrize(
+    "end",
+    [seen(TaskStatus.COMPLETED, PROVED), seen(TaskStatus.COMPLETED, REJECTED), seen(TaskStatus.FAILED, CONTRIBUTED)],
+)
+def test_an_end_taken_back_by_a_reorganisation_does_not_cost_the_stake(end: Seen) -> None:
+    over = rules.decide(record(S.REVEALED, location="/ipfs/x"), end).record
+    assert over is not None
+    assert over.closed
+    again = rules.decide(over, seen(TaskStatus.REVEALING, CONTRIBUTED))
+    assert Action.REVEAL in again.actions
+    assert again.record is not None
+    assert (again.record.status, again.record.cause) == (S.CONTRIBUTED, None)
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        seen(TaskStatus.COMPLETED, PROVED),
+        seen(TaskStatus.REVEALING, CONTRIBUTED, vote=OTHER),
+        seen(TaskStatus.ACTIVE, REJECTED),
+        seen(TaskStatus.ACTIVE, UNSET),
+    ],
+)
+def test_what_is_over_stays_over_unless_its_vote_is_to_be_proved_again(later: Seen) -> None:
+    over = record(S.COMPLETED)
+    assert rules.decide(over, later) == Decision(over)
 
 
 def test_a_failure_is_reported_with_its_cause_exit_code_and_log() -> None:

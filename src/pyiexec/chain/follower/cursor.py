@@ -13,6 +13,7 @@ import msgspec
 import sqlalchemy as sa
 
 from pyiexec.foundation.database import Migrations
+from pyiexec.foundation.statements import Statement, upsert
 
 #: To be given to `Database.open` by every service that follows logs.
 MIGRATIONS = Migrations("pyiexec.chain.follower.migrations", lineage="follower")
@@ -61,6 +62,16 @@ class Cursor(msgspec.Struct, frozen=True):
     marks: tuple[Mark, ...] = ()
 
 
+#: What is stored of the blocks of a reader, and whether without logs: they are too long to be read with each batch.
+_STORED = Statement(
+    sa.select(marks.c.number, marks.c.hash, marks.c.logs == "[]").where(marks.c.name == sa.bindparam("reader"))
+)
+_FORGET = Statement(
+    sa.delete(marks).where(marks.c.name == sa.bindparam("reader"), marks.c.number == sa.bindparam("block"))
+)
+_REMEMBER = Statement(sa.insert(marks))
+_PLACE = upsert(cursors)
+
 #: Blocks whose logs are kept so that they can be undone.
 WINDOW = 64
 
@@ -103,19 +114,13 @@ def load_cursor(connection: sa.Connection, name: str) -> Cursor | None:
 
 def save_cursor(connection: sa.Connection, name: str, cursor: Cursor) -> None:
     """Store how far a reader came; to be called in the transaction that stores what it made of the logs."""
-    stored = connection.execute(sa.select(marks.c.number, marks.c.hash, marks.c.logs).where(marks.c.name == name))
-    before = {(row.number, row.hash, row.logs == "[]") for row in stored}
+    before = {(number, hash_, bool(bare)) for number, hash_, bare in _STORED.run(connection, reader=name)}
     after = {(mark.number, mark.hash, not mark.logs): mark for mark in cursor.marks}
-    gone = [key[0] for key in before if key not in after]
-    if gone:
-        connection.execute(sa.delete(marks).where(marks.c.name == name, marks.c.number.in_(gone)))
+    _FORGET.run_all(connection, ({"reader": name, "block": key[0]} for key in before if key not in after))
     new = [
         {"name": name, "number": mark.number, "hash": mark.hash, "logs": msgspec.json.encode(mark.logs).decode()}
         for key, mark in after.items()
         if key not in before
     ]
-    if new:
-        connection.execute(sa.insert(marks), new)
-    values = {"number": cursor.number, "hash": cursor.hash}
-    if not connection.execute(sa.update(cursors).where(cursors.c.name == name).values(values)).rowcount:
-        connection.execute(sa.insert(cursors).values(name=name, **values))
+    _REMEMBER.run_all(connection, new)
+    _PLACE.run(connection, name=name, number=cursor.number, hash=cursor.hash)

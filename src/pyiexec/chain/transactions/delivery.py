@@ -164,6 +164,9 @@ class Delivery:
         fees = await self._pricing.raised(record.fees)
         if flight.record is not record:
             return
+        if fees == record.fees:
+            log.info("no more may be offered, waiting for cheaper blocks", hash=record.hash, max_fee=fees.max_fee)
+            return
         flight.record = signed(self._signer, self._chain_id, record, flight.nonce, fees)
         log.info("offering more", hash=flight.record.hash, nonce=flight.nonce, max_fee=fees.max_fee)
         await self._store(flight)

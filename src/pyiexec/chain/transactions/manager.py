@@ -46,6 +46,7 @@ class TransactionManager(Running):
         database: opened with `MIGRATIONS`.
         feed: must be running.
         in_flight: bound on transactions that have a nonce and are not yet in a block.
+        max_gas_price: wei per gas that is never offered more than; what is too little for the moment waits.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class TransactionManager(Running):
         chain_id: int,
         clock: Clock | None = None,
         in_flight: int = IN_FLIGHT,
+        max_gas_price: int | None = None,
     ) -> None:
         self._rpc = rpc
         self._signer = signer
@@ -66,7 +68,7 @@ class TransactionManager(Running):
         self._clock: Clock = clock or SystemClock()
         self._board = Board()
         self._nonces = Nonces(in_flight)
-        self._pricing = Pricing(rpc, feed)
+        self._pricing = Pricing(rpc, feed, max_gas_price)
         self._delivery = Delivery(rpc, signer, database, chain_id, self._board, self._nonces, self._pricing)
         self._reconciler = Reconciler(
             signer.address,
@@ -222,6 +224,11 @@ class TransactionManager(Running):
             return known.record
         query = partial(queue.find, chain_id=self._chain_id, sender=self.address, key=(object_id, action))
         return await self._database.read(query)
+
+    async def settled(self) -> None:
+        """Return once nothing that was submitted so far is on its way, be it by an earlier process."""
+        for flight in [*self._board.in_order(), *self._board.queued]:
+            await flight.settled.wait()
 
     @property
     def in_flight(self) -> int:

@@ -8,11 +8,16 @@ from pyiexec.chain.rpc import JsonRpc, RpcError
 
 
 class Pricing:
-    """Offers made from the newest head's base fee and a tip the node suggested."""
+    """Offers made from the newest head's base fee and a tip the node suggested.
 
-    def __init__(self, rpc: JsonRpc, feed: HeadFeed) -> None:
+    Args:
+        most: wei per gas that is never exceeded; None without a limit.
+    """
+
+    def __init__(self, rpc: JsonRpc, feed: HeadFeed, most: int | None = None) -> None:
         self._rpc = rpc
         self._feed = feed
+        self._most = most
         self._asked: Head | None = None
         self._tip: int | None = None
 
@@ -24,7 +29,7 @@ class Pricing:
         """
         if self._tip is None or (self._feed.newest is None and self._asked is None):
             await self.refresh()
-        return offer(self.base_fee, self._tip or 0)
+        return offer(self.base_fee, self._tip or 0, self._most)
 
     @property
     def base_fee(self) -> int:
@@ -33,9 +38,9 @@ class Pricing:
         return max(known, key=lambda head: head.number).base_fee if known else 0
 
     async def raised(self, former: Fees) -> Fees:
-        """An offer that replaces `former`, by the chain's present state."""
+        """An offer that replaces `former`, by the chain's present state; `former` where the limit allows for none."""
         await self.refresh()
-        return raised(former, self.base_fee, self._tip or 0)
+        return raised(former, self.base_fee, self._tip or 0, self._most)
 
     async def refresh(self) -> None:
         """Ask the node for base fee and tip."""

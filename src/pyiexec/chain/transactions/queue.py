@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Iterable
 
 import msgspec
 import sqlalchemy as sa
 
 from pyiexec.chain.transactions.records import TransactionRecord, TransactionStatus
-from pyiexec.chain.transactions.tables import from_row, state_of, to_row, transactions
+from pyiexec.chain.transactions.tables import STATE_COLUMNS, from_row, state_of, to_row, transactions
+from pyiexec.foundation.statements import Statement
 from pyiexec.protocol.primitives import Address
 
-_of_key = (
+_Row = namedtuple("_Row", [column.name for column in transactions.c])  # type: ignore[misc]
+_FIND = Statement(
     sa.select(transactions)
     .where(
         transactions.c.chain_id == sa.bindparam("chain"),
@@ -22,14 +25,19 @@ _of_key = (
     .order_by(transactions.c.attempt.desc())
     .limit(1)
 )
-_insert = sa.insert(transactions)
+_INSERT = Statement(
+    sa.insert(transactions).returning(transactions.c.id),
+    columns=[column.name for column in transactions.c if column is not transactions.c.id],
+)
+_UPDATE = Statement(
+    sa.update(transactions).where(transactions.c.id == sa.bindparam("identifier")), columns=STATE_COLUMNS
+)
 
 
 def find(connection: sa.Connection, chain_id: int, sender: Address, key: tuple[str, str]) -> TransactionRecord | None:
     """The latest attempt at an action."""
-    parameters = {"chain": chain_id, "account": sender, "object": key[0], "deed": key[1]}
-    row = connection.execute(_of_key, parameters).first()
-    return from_row(row) if row else None
+    rows = _FIND.run(connection, chain=chain_id, account=sender, object=key[0], deed=key[1])
+    return from_row(_Row(*rows[0])) if rows else None
 
 
 def by_id(connection: sa.Connection, identifier: int) -> TransactionRecord | None:
@@ -40,15 +48,13 @@ def by_id(connection: sa.Connection, identifier: int) -> TransactionRecord | Non
 
 def insert(connection: sa.Connection, chain_id: int, record: TransactionRecord) -> TransactionRecord:
     """Add a record; returned with its id."""
-    inserted = connection.execute(_insert, to_row(record, chain_id)).inserted_primary_key
-    assert inserted is not None, "the table has a primary key"
-    return msgspec.structs.replace(record, id=inserted[0])
+    [(identifier,)] = _INSERT.run(connection, **to_row(record, chain_id))
+    return msgspec.structs.replace(record, id=identifier)
 
 
 def update(connection: sa.Connection, records: Iterable[TransactionRecord]) -> None:
     """Store what changed about these records."""
-    for record in records:
-        connection.execute(sa.update(transactions).where(transactions.c.id == record.id).values(**state_of(record)))
+    _UPDATE.run_all(connection, ({"identifier": record.id} | state_of(record) for record in records))
 
 
 def unsettled(connection: sa.Connection, chain_id: int, sender: Address) -> list[TransactionRecord]:

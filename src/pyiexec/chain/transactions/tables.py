@@ -46,6 +46,21 @@ transactions = sa.Table(
     sa.Index("ix_transactions_status", "chain_id", "sender", "status", "block_number"),
 )
 
+#: What changes during a record's life.
+STATE_COLUMNS = (
+    "status",
+    "nonce",
+    "max_fee",
+    "tip",
+    "raw",
+    "hash",
+    "former_hashes",
+    "block_number",
+    "block_hash",
+    "error_code",
+    "error",
+)
+
 
 def to_row(record: TransactionRecord, chain_id: int) -> dict[str, Any]:
     """Column values of a record, without its id."""
@@ -65,7 +80,7 @@ def to_row(record: TransactionRecord, chain_id: int) -> dict[str, Any]:
 
 
 def state_of(record: TransactionRecord) -> dict[str, Any]:
-    """Column values of what changes during a record's life."""
+    """Values of `STATE_COLUMNS`."""
     return {
         "status": record.status.value,
         "nonce": record.nonce,
@@ -81,8 +96,8 @@ def state_of(record: TransactionRecord) -> dict[str, Any]:
     }
 
 
-def from_row(row: sa.Row[Any]) -> TransactionRecord:
-    """The record of a row."""
+def from_row(row: Any) -> TransactionRecord:
+    """The record of a row, which has the columns' values as attributes."""
     return TransactionRecord(
         id=row.id,
         sender=Address(row.sender),

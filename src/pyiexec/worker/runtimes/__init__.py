@@ -1,6 +1,8 @@
 """How a worker runs an application: requests, limits and outcomes, and the runtimes that serve them."""
 
 from pyiexec.worker.runtimes.base import (
+    Application,
+    Image,
     Limits,
     RunOutcome,
     RunRequest,
@@ -15,6 +17,8 @@ from pyiexec.worker.runtimes.wasm import WasmRuntime
 
 __all__ = [
     "AppCheck",
+    "Application",
+    "Image",
     "Limits",
     "RunOutcome",
     "RunRequest",

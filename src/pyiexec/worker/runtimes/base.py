@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from pyiexec.protocol.errors import CATALOGUE, IexecError
-from pyiexec.protocol.primitives import TaskId, keccak256, to_bytes
+from pyiexec.protocol.primitives import Bytes32, TaskId, keccak256, to_bytes
 
 MEBIBYTE = 1 << 20
 
@@ -22,6 +22,23 @@ FUEL_PER_SECOND = 3_000_000_000
 StreamName: TypeAlias = Literal["stdout", "stderr"]
 #: Told what an application prints, as it prints it and all of it; called on the run's own thread, and returns at once.
 OnOutput: TypeAlias = Callable[[StreamName, bytes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A container image, which its runtime fetches by itself.
+
+    Attributes:
+        name: the address of the application, see `protocol.images`.
+        checksum: the digest that it must have.
+    """
+
+    name: str
+    checksum: Bytes32
+
+
+#: The application's content, the file that holds it, or the image that it is.
+Application: TypeAlias = bytes | Path | Image
 
 
 class RunStatus(StrEnum):
@@ -70,7 +87,7 @@ class RunRequest:
     """One run of an application.
 
     Attributes:
-        app: the application's content, or the file that holds it.
+        app: what to run.
         args: arguments after the program's name, already split.
         environment: all the application sees; nothing of the host's environment is added.
         input_dir: what the application reads as ``/iexec_in``. It may hold links to files, and must not change
@@ -80,9 +97,10 @@ class RunRequest:
         limits: what the run may use.
         seed: seed of the application's randomness, see `seed_for_task`.
         on_output: told what the application prints while it runs.
+        gpu: whether the deal's tag asks for a GPU.
     """
 
-    app: bytes | Path
+    app: Application
     args: Sequence[str]
     environment: Mapping[str, str]
     input_dir: Path
@@ -90,6 +108,7 @@ class RunRequest:
     limits: Limits
     seed: bytes = field(repr=False)
     on_output: OnOutput | None = None
+    gpu: bool = False
 
     def __post_init__(self) -> None:
         if any("\0" in text for text in [*self.args, *self.environment, *self.environment.values()]):
@@ -148,11 +167,19 @@ class Runtime(Protocol):
         """Whether an application at `multiaddr` is of this kind; `content` is None until it has been fetched."""
         ...
 
-    async def prepare(self, app: bytes | Path) -> None:
-        """Do ahead what every run of `app` needs, such as compiling it.
+    async def open(self) -> None:
+        """Get ready, once, before anything else is asked; also clear what a life that was killed left running.
 
         Raises:
-            IexecError: ``APP_INVALID_MODULE`` when it can never run.
+            IexecError: what the runtime stands on is missing.
+        """
+        ...
+
+    async def prepare(self, app: Application) -> None:
+        """Do ahead what every run of `app` needs, such as compiling or fetching it.
+
+        Raises:
+            IexecError: ``APP_INVALID_MODULE``, ``APP_INVALID_IMAGE`` when it can never run; others of the runtime.
         """
         ...
 

@@ -77,6 +77,8 @@ async def run_app_twice(
     """
     installed = load_runtimes() if runtimes is None else ()
     try:
+        for loaded in installed:
+            await loaded.open()
         runtime = runtime_for(installed if runtimes is None else runtimes, "the file given", app)
         with tempfile.TemporaryDirectory(prefix="pyiexec-check-") as scratch:
             first, second = [

@@ -6,13 +6,10 @@ linked modules are kept for the next run; a store, which holds all state of a ru
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from wasmtime import (
     Config,
@@ -30,13 +27,13 @@ from wasmtime import (
 )
 
 from pyiexec.protocol.errors import IexecError
-from pyiexec.protocol.results import callback_data, read_computed, result_digest
 from pyiexec.worker.runtimes.base import MEBIBYTE, Limits, RunOutcome, RunRequest, RunStatus
+from pyiexec.worker.runtimes.endings import Stop, publish
 from pyiexec.worker.runtimes.modules import ModuleCache
 from pyiexec.worker.runtimes.wasi.abi import MODULE
 from pyiexec.worker.runtimes.wasi.call_table import CALLS
 from pyiexec.worker.runtimes.wasi.host import Host
-from pyiexec.worker.runtimes.wasi.process import Process, Stop
+from pyiexec.worker.runtimes.wasi.process import Process
 
 #: Names the settings below in the cache of compiled modules; another name for other settings.
 CONFIGURATION = "1"
@@ -166,7 +163,7 @@ class Lane:
             seconds = interruption.elapsed()
             fuel_left = store.get_fuel() if self._host.fuel_left is None else self._host.fuel_left
             if end.cause is None:
-                end = _explain_refused_writes(_publish(process, request.output_dir), process)
+                end = _explain_refused_writes(publish(_outputs(process), request.output_dir), process)
         finally:
             self._host.end()
             process.end()
@@ -264,29 +261,5 @@ def _explain_refused_writes(end: Stop, process: Process) -> Stop:
     return end
 
 
-def _publish(process: Process, output_dir: Path) -> Stop:
-    """Put what the application wrote where the worker wants it, whole or not at all."""
-    outputs = process.tree.outputs()
-    files = {path: bytes(content) for path, content in outputs.items() if content is not None}
-    try:
-        computed = read_computed(files)
-        if computed.callback_data is not None:
-            callback_data(files)
-        if computed.callback_data is None or computed.deterministic_output_path is not None:
-            result_digest(files)
-    except IexecError as error:
-        return Stop("APP_NO_RESULT", error.what, 0)
-    staging = Path(tempfile.mkdtemp(dir=output_dir.parent, prefix=f".{output_dir.name}-"))
-    try:
-        for path in outputs:
-            if path in files:
-                (staging / path).write_bytes(files[path])
-            else:
-                (staging / path).mkdir()
-        if output_dir.exists():
-            shutil.rmtree(output_dir)
-        staging.rename(output_dir)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
-    return Stop(None, "", 0)
+def _outputs(process: Process) -> dict[str, bytes | None]:
+    return {path: None if content is None else bytes(content) for path, content in process.tree.outputs().items()}

@@ -71,6 +71,20 @@ class ModuleCache:
             self._write(digest, compiled)
             return module
 
+    def collect(self, size: int) -> int:
+        """Delete `size` bytes of compiled modules, the longest unused first, or all of them; the bytes deleted.
+
+        Those in memory stay: they take no place on the disk.
+        """
+        gone = 0
+        if self._folder is not None:
+            for path in _oldest_first(self._folder):
+                if gone >= size:
+                    break
+                gone += path.stat().st_size
+                path.unlink(missing_ok=True)
+        return gone
+
     def _remember(self, digest: str, compiled: bytes) -> None:
         self._compiled[digest] = compiled
         self._compiled.move_to_end(digest)
@@ -98,9 +112,12 @@ class ModuleCache:
         with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".writing-", delete=False) as file:
             file.write(hashlib.sha256(compiled).digest() + compiled)
         os.replace(file.name, self._path(self._folder, digest))
-        oldest_first = sorted(self._folder.glob("*.cwasm"), key=lambda path: path.stat().st_mtime)
-        for path in oldest_first[: -self._on_disk]:
+        for path in _oldest_first(self._folder)[: -self._on_disk]:
             path.unlink(missing_ok=True)
+
+
+def _oldest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.cwasm"), key=lambda path: path.stat().st_mtime)
 
 
 def _compile(engine: Engine, source: bytes) -> Module:

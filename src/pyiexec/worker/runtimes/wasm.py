@@ -21,7 +21,7 @@ import anyio.to_thread
 
 from pyiexec.foundation.clock import Clock, SystemClock
 from pyiexec.protocol.errors import IexecError
-from pyiexec.worker.runtimes.base import RunOutcome, RunRequest, RunStatus
+from pyiexec.worker.runtimes.base import Application, Image, RunOutcome, RunRequest, RunStatus
 from pyiexec.worker.runtimes.lane import CONFIGURATION, Interruption, Lane
 from pyiexec.worker.runtimes.modules import ModuleCache, is_wasm
 
@@ -58,7 +58,10 @@ class WasmRuntime:
         """Whether an application is a WebAssembly module, or may be one as long as it has not been fetched."""
         return multiaddr.startswith(_CONTENT_ADDRESSES) if content is None else is_wasm(content)
 
-    async def prepare(self, app: bytes | Path) -> None:
+    async def open(self) -> None:
+        """Nothing is needed, and a run leaves nothing behind."""
+
+    async def prepare(self, app: Application) -> None:
         """Compile an application, so that its first run need not.
 
         Raises:
@@ -93,6 +96,10 @@ class WasmRuntime:
             raise outcome
         return outcome
 
+    async def collect(self, size: int) -> int:
+        """Delete `size` bytes of compiled modules from the disk, the longest unused first; the bytes deleted."""
+        return await anyio.to_thread.run_sync(self._modules.collect, size)
+
     async def close(self) -> None:
         """Free the engines."""
         lanes, self._free = self._free, []
@@ -113,7 +120,9 @@ class WasmRuntime:
         return await anyio.to_thread.run_sync(work, abandon_on_cancel=False, limiter=self._threads)
 
 
-def _source(app: bytes | Path) -> tuple[str, bytes]:
+def _source(app: Application) -> tuple[str, bytes]:
+    if isinstance(app, Image):
+        raise IexecError("APP_INVALID_MODULE", f"{app.name} is a container image, not a WebAssembly module")
     source = app if isinstance(app, bytes) else app.read_bytes()
     return hashlib.sha256(source).hexdigest(), source
 

@@ -8,11 +8,12 @@ from typing import Any
 from wasmtime import Caller, FuncType, Linker, Memory, Store, ValType
 
 # Imported for the calls they enter into the table.
+from pyiexec.worker.runtimes.endings import Stop
 from pyiexec.worker.runtimes.wasi import descriptor_calls, path_calls, system_calls
 from pyiexec.worker.runtimes.wasi.abi import MODULE, Errno, Refusal
 from pyiexec.worker.runtimes.wasi.call_table import CALLS, Call
 from pyiexec.worker.runtimes.wasi.memory import GuestMemory
-from pyiexec.worker.runtimes.wasi.process import Process, Stop
+from pyiexec.worker.runtimes.wasi.process import Process
 from pyiexec.worker.runtimes.wasi.tree import OutputTooLargeError
 
 __all__ = ["Host", "descriptor_calls", "path_calls", "system_calls"]

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from pyiexec.worker.runtimes.base import Limits, OnOutput
+from pyiexec.worker.runtimes.endings import Log, Stop
 from pyiexec.worker.runtimes.wasi.abi import Errno, FdFlags, FileType, Refusal, Rights
 from pyiexec.worker.runtimes.wasi.determinism import RandomStream, VirtualClock
 from pyiexec.worker.runtimes.wasi.tree import INPUT, OUTPUT, Folder, InputFile, Node, OutputFile, Tree
@@ -18,37 +18,6 @@ MAX_DESCRIPTORS = 256
 
 #: Refused writes kept for the report; the first is what its author needs.
 _MAX_REFUSED = 8
-
-
-class Stop(NamedTuple):
-    """Why a run was ended from inside a system call."""
-
-    cause: str | None
-    message: str
-    exit_code: int | None = None
-
-
-class Log:
-    """A standard stream: its beginning is kept, the rest counted; all of it is told to `tell`."""
-
-    def __init__(self, limit: int, tell: Callable[[bytes], None] | None = None) -> None:
-        self._kept = bytearray()
-        self._limit = limit
-        self._dropped = 0
-        self._tell = tell
-
-    def write(self, content: bytes) -> None:
-        """Take note of what the application printed."""
-        kept = content[: self._limit - len(self._kept)]
-        self._kept += kept
-        self._dropped += len(content) - len(kept)
-        if self._tell is not None:
-            self._tell(content)
-
-    def text(self) -> bytes:
-        """What was kept, and a note of what was not."""
-        note = f"\n[{self._dropped} more bytes were not kept]\n".encode() if self._dropped else b""
-        return bytes(self._kept) + note
 
 
 @dataclass(slots=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pyiexec.worker.runtimes.endings import Stop
 from pyiexec.worker.runtimes.wasi.abi import CLOCK_IS_ABSOLUTE, EVENT, SUBSCRIPTION, ClockId, Errno, EventType, Refusal
 from pyiexec.worker.runtimes.wasi.call_table import call
 from pyiexec.worker.runtimes.wasi.determinism import EPOCH_NS, TICK_NS
 from pyiexec.worker.runtimes.wasi.memory import GuestMemory
-from pyiexec.worker.runtimes.wasi.process import OpenFile, Process, Stop
+from pyiexec.worker.runtimes.wasi.process import OpenFile, Process
 
 _MAX_SUBSCRIPTIONS = 1024
 _RANDOM_CHUNK = 1 << 20

@@ -1,0 +1,1 @@
+"""The public keeper: claims tasks that everybody else has forgotten, of any pool."""

@@ -1,0 +1,1 @@
+"""Alembic lineage ``keeper``: deals that may still hold money."""
