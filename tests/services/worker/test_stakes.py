@@ -40,7 +40,7 @@ async def test_a_worker_with_more_votes_to_cast_than_stake_warns_before_they_are
                 return [(entry["free"], entry["needed"], entry["short"], entry["tasks"]) for entry in shown]
 
             with anyio.fail_after(20):
-                while not warnings():  # noqa: ASYNC110 - a log tells nobody
+                while not warnings():
                     # It looks when a block comes, and nobody else makes one.
                     await network.rpc.call("evm_mine")
                     await anyio.sleep(0.05)
