@@ -28,7 +28,7 @@ _SHOWN = 20
 
 def facts(status: WorkerStatus) -> list[tuple[str, str]]:
     """A worker's state, line by line."""
-    doing = {"run": "takes tasks", "finish": "ends what it runs", "rest": "takes no tasks"}[status.mode]
+    doing = {"run": "takes tasks", "finish": "ends what it runs", "pause": "stands still"}[status.mode]
     ended = ", ".join(f"{count} {name.lower()}" for name, count in sorted(status.ended.items())) or "none"
     budget = "" if status.disk_bytes is None else f" of {status.disk_bytes // _MEBIBYTE} MiB"
     return [

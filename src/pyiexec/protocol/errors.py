@@ -227,6 +227,9 @@ CATALOGUE: dict[str, Entry] = {
         "Check the worker's connection to the chain: it voted right and revealed too late.", http_status=409
     ),
     "SAMPLE_MISSING": Entry("Install the wheel, or work in a checkout.", http_status=500),
+    "SANDBOX_LOST": Entry(
+        "Look in the system's log for why it was ended, for want of memory perhaps; lend fewer slots.", http_status=500
+    ),
     "SCHEDULER_UNREACHABLE": Entry(
         "Check that the pool's scheduler runs (`pyiexec status`): the deal stands, and goes on when it is back.",
         retry=True,

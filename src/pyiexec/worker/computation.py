@@ -37,6 +37,7 @@ from pyiexec.worker.runtimes.base import (
     seed_for_task,
 )
 from pyiexec.worker.runtimes.registry import runtime_for
+from pyiexec.worker.runtimes.suspension import Suspension
 from pyiexec.worker.staging import Staging, TaskFolder, read_outputs
 
 #: First bytes of an application by which a runtime knows its own.
@@ -60,12 +61,14 @@ class Computation:
         conduct: Conduct,
         printouts: Printouts,
         disk: Disk,
+        suspension: Suspension | None,
     ) -> None:
         self._staging = staging
         self._runtimes = runtimes
         self._conduct = conduct
         self._printouts = printouts
         self._disk = disk
+        self._suspension = suspension
         self.checksums: dict[str, None] = {}
 
     async def produce(self, record: TaskRecord, facts: Facts, folder: TaskFolder, advance: Advance) -> Computed | Broke:
@@ -106,6 +109,7 @@ class Computation:
                     seed=seed_for_task(record.task_id),
                     on_output=printout.write,
                     gpu=bool(int(facts.deal.tag, 16) & GPU),
+                    suspension=self._suspension,
                 )
             )
         printed = _printed(outcome, printout)

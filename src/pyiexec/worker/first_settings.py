@@ -18,12 +18,12 @@ slots = {slots}
 #download_bytes_per_second = 0
 #upload_bytes_per_second = 0
 
-# When it works. What runs when one of these no longer holds goes back to the scheduler.
+# When it works. Whatever runs when one of these no longer holds stands still until they all do again.
 #hours = ["mon-fri 19:00-07:00", "sat,sun 00:00-24:00"]
 #on_battery = true
 #input_idle_seconds = 180
 #max_other_cpu = 0.25
-#owner_returns = "give_back"
+#owner_returns = "pause"
 """
 
 

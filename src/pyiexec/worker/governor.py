@@ -1,11 +1,11 @@
-"""The worker's shell around `presence`: looks at the machine, and has runs given back.
+"""The worker's shell around `presence`: looks at the machine, and has runs stand still, go on or be given back.
 
 What is offered to the scheduler follows: no slots while the owner wants the machine, or while the disk is full.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import anyio
@@ -20,6 +20,8 @@ from pyiexec.worker.computation import room_for
 from pyiexec.worker.disk import Disk
 from pyiexec.worker.presence import Mode, Observation, Presence
 from pyiexec.worker.record import TaskRecord
+from pyiexec.worker.runtimes.base import Metered
+from pyiexec.worker.runtimes.suspension import Suspension
 from pyiexec.worker.sensors import Sensors
 from pyiexec.worker.settings import WorkerSettings
 
@@ -29,8 +31,8 @@ log = get_logger(__name__)
 class Computing(Protocol):
     """The tasks that a governor has power over."""
 
-    def computing(self) -> Iterable[TaskRecord]:
-        """Those being computed."""
+    def computing(self) -> Iterable[tuple[TaskRecord, float]]:
+        """Those being computed, and for how long each of their applications may run."""
         ...
 
     def give_back(self, task_id: TaskId, cause: str, message: str) -> None:
@@ -43,6 +45,7 @@ class Governor:
 
     Args:
         on_offer: called when what the worker offers has changed.
+        runtimes: those that tell what runs outside of this process and its children.
 
     Attributes:
         presence: what follows from all that was seen.
@@ -55,13 +58,17 @@ class Governor:
         self,
         settings: WorkerSettings,
         sensors: Sensors,
+        suspension: Suspension,
         disk: Disk,
         clock: Clock,
         on_offer: Callable[[], None],
+        runtimes: Sequence[Metered] = (),
     ) -> None:
+        self._runtimes = runtimes
         self._settings = settings
         self._policy = settings.presence_policy()
         self._sensors = sensors
+        self._suspension = suspension
         self._disk = disk
         self._clock = clock
         self._on_offer = on_offer
@@ -116,7 +123,11 @@ class Governor:
                 self._on_offer()
 
     async def _observe(self) -> Observation:
-        return await anyio.to_thread.run_sync(self._sensors.observe, self._clock.now())
+        elsewhere: float | None = 0.0
+        for runtime in self._runtimes:
+            used = await runtime.processor_seconds()
+            elsewhere = None if used is None or elsewhere is None else elsewhere + used
+        return await anyio.to_thread.run_sync(self._sensors.observe, self._clock.now(), elsewhere)
 
     def _follow(self, seen: Observation) -> None:
         before = self.presence if self._looked else None
@@ -125,11 +136,24 @@ class Governor:
         mode = self.presence.mode
         if before is None or mode is not before.mode:
             log.info("presence", mode=str(mode), because=self.presence.explain() or None)
+        if mode is Mode.PAUSE:
+            self._suspension.impose()
+        else:
+            self._suspension.lift()
 
     def _give_back(self, tasks: Computing) -> None:
-        if self.presence.mode is Mode.REST:
-            for record in list(tasks.computing()):
-                tasks.give_back(record.task_id, "WORKER_SUSPENDED", self.presence.explain())
+        if self.presence.mode is not Mode.PAUSE:
+            return
+        paused_for = self._clock.monotonic() - self.presence.since
+        for record, may_take in list(tasks.computing()):
+            if presence.is_to_be_given_back(
+                paused_for=paused_for,
+                longest_pause=self._settings.longest_pause_seconds,
+                time_left=record.contribution_deadline - self._clock.now(),
+                may_take=may_take,
+            ):
+                why = f"it stood still for {paused_for:.0f} s: {self.presence.explain()}"
+                tasks.give_back(record.task_id, "WORKER_SUSPENDED", why)
 
     async def _pause(self) -> None:
         """Wait until it is time to look, or somebody asks for it."""

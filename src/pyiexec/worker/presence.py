@@ -20,13 +20,13 @@ _DAY_MINUTES = 24 * 60
 class Mode(StrEnum):
     """What the worker does.
 
-    RUN: takes tasks and runs them. FINISH: ends what it runs, and takes nothing new. REST: what it runs goes back.
+    RUN: takes tasks and runs them. FINISH: ends what it runs, and takes nothing new. PAUSE: what it runs stands still.
     What is due for a vote that was cast is done in every mode: a stake depends on it.
     """
 
     RUN = "run"
     FINISH = "finish"
-    REST = "rest"
+    PAUSE = "pause"
 
 
 class Obstacle(StrEnum):
@@ -102,7 +102,7 @@ class Policy:
         hours: when it may work; always if empty.
         on_battery: whether it may work without mains.
         calm_seconds: for how long there must have been no obstacle before work goes on.
-        finishes: tasks that run when an obstacle comes are ended, not given back.
+        finishes: tasks that run when an obstacle comes are ended, not paused.
     """
 
     max_other_cpu: float = 1.0
@@ -177,7 +177,7 @@ def observe(before: Presence | None, policy: Policy, seen: Observation, now: flo
     """
     found = obstacles(policy, seen)
     if found:
-        mode = Mode.FINISH if policy.finishes else Mode.REST
+        mode = Mode.FINISH if policy.finishes else Mode.PAUSE
         return Presence(mode, found, before.since if before and before.mode is mode else now)
     if before is None:
         return Presence(Mode.RUN, since=now)
@@ -187,3 +187,15 @@ def observe(before: Presence | None, policy: Policy, seen: Observation, now: flo
     if now - calm_since >= policy.calm_seconds:
         return Presence(Mode.RUN, since=now)
     return Presence(before.mode, before.obstacles, before.since, calm_since)
+
+
+def is_to_be_given_back(*, paused_for: float, longest_pause: float, time_left: float, may_take: float) -> bool:
+    """Whether a task that stands still goes back to its scheduler.
+
+    Args:
+        paused_for: seconds for which it has stood still.
+        longest_pause: seconds for which a task may stand still.
+        time_left: seconds until votes on the task are no longer taken.
+        may_take: seconds which the application may still run.
+    """
+    return paused_for >= longest_pause or time_left < may_take

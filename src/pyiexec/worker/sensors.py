@@ -8,6 +8,7 @@ access time is when somebody last typed there, as `w` shows it.
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -23,13 +24,20 @@ _TERMINAL = re.compile(r"tty\d+|pts/\d+")
 _IDLE_COLUMNS, _COLUMNS = (3, 4, 7), 8
 #: Fields of `[pid]/stat` after the program's name: time in user and kernel mode, and that of children waited for.
 _OWN_TIMES = slice(11, 15)
+_PARENT = 1
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class Sensors(Protocol):
     """Where observations come from."""
 
-    def observe(self, now: float) -> Observation:
-        """What is seen at `now`, seconds since the Unix epoch; blocks for as long as files take."""
+    def observe(self, now: float, elsewhere: float | None = 0.0) -> Observation:
+        """What is seen at `now`, seconds since the Unix epoch; blocks for as long as files take.
+
+        Args:
+            elsewhere: processor time, seconds, that what this worker runs has used so far outside of its process and
+                those it started; None where that is not known since the last time.
+        """
         ...
 
 
@@ -38,7 +46,7 @@ class _Ticks(NamedTuple):
 
     total: int
     busy: int
-    own: int
+    own: float
 
 
 class LinuxSensors:
@@ -57,19 +65,19 @@ class LinuxSensors:
         self._interrupts: int | None = None
         self._interrupted_at: float | None = None
 
-    def observe(self, now: float) -> Observation:
+    def observe(self, now: float, elsewhere: float | None = 0.0) -> Observation:
         """What is seen at `now`; how busy the machine is shows from the second time on."""
         return Observation(
             local=datetime.fromtimestamp(now, self._zone),
-            other_cpu=self._other_cpu(),
+            other_cpu=self._other_cpu(elsewhere),
             input_idle=self._input_idle(now),
             on_battery=self._on_battery(),
         )
 
-    def _other_cpu(self) -> float | None:
-        before, self._ticks = self._ticks, self._read_ticks()
+    def _other_cpu(self, elsewhere: float | None) -> float | None:
+        before, self._ticks = self._ticks, self._read_ticks(elsewhere)
         if before is None or self._ticks is None:
-            return None
+            return self._share
         total = self._ticks.total - before.total
         if total > 0:
             others = (self._ticks.busy - before.busy) - (self._ticks.own - before.own)
@@ -77,17 +85,35 @@ class LinuxSensors:
             self._share = min(max(others / total, 0.0), 1.0)
         return self._share
 
-    def _read_ticks(self) -> _Ticks | None:
+    def _read_ticks(self, elsewhere: float | None) -> _Ticks | None:
+        if elsewhere is None:
+            return None
         try:
             summary = (self._root / "proc/stat").read_text().partition("\n")[0].split()
-            own = (self._root / "proc/self/stat").read_text()
+            own = self._own_ticks()
         except OSError:
             return None
         columns = [int(text) for text in summary[1 : 1 + _COLUMNS]]
         idle = sum(columns[place] for place in _IDLE_COLUMNS)
-        # A program's name may hold blanks and parentheses.
-        fields = own.rpartition(")")[2].split()
-        return _Ticks(sum(columns), sum(columns) - idle, sum(int(text) for text in fields[_OWN_TIMES]))
+        return _Ticks(sum(columns), sum(columns) - idle, own + elsewhere * _TICKS_PER_SECOND)
+
+    def _own_ticks(self) -> int:
+        """What this process and all that it has started have used."""
+        pid, _, used = _times((self._root / "proc/self/stat").read_text())
+        started: dict[int, list[tuple[int, int]]] = {}
+        for path in (self._root / "proc").glob("[0-9]*/stat"):
+            try:
+                child, parent, ticks = _times(path.read_text())
+            except (FileNotFoundError, ProcessLookupError):
+                # Ended meanwhile, and counted by its parent from then on.
+                continue
+            started.setdefault(parent, []).append((child, ticks))
+        family = started.get(pid, [])
+        while family:
+            child, ticks = family.pop()
+            used += ticks
+            family += started.get(child, [])
+        return used
 
     def _input_idle(self, now: float) -> float | None:
         moments = [moment for moment in (self._last_interrupt(now), self._last_typed()) if moment is not None]
@@ -133,6 +159,14 @@ class LinuxSensors:
             elif kind == "Battery" and scope != "Device":
                 discharging = discharging or _word(supply / "status") == "Discharging"
         return discharging and not mains
+
+
+def _times(stat: str) -> tuple[int, int, int]:
+    """Number of a process, that of its parent, and its ticks, by the content of its `stat`."""
+    # A program's name may hold blanks and parentheses.
+    begin, _, rest = stat.rpartition(")")
+    fields = rest.split()
+    return int(begin.split()[0]), int(fields[_PARENT]), sum(int(text) for text in fields[_OWN_TIMES])
 
 
 def _word(path: Path) -> str:

@@ -39,7 +39,9 @@ from pyiexec.worker.facts import FactReader
 from pyiexec.worker.governor import Governor
 from pyiexec.worker.journal import MIGRATIONS, open_journal
 from pyiexec.worker.printouts import Printouts
+from pyiexec.worker.runtimes.base import Metered
 from pyiexec.worker.runtimes.registry import load_runtimes
+from pyiexec.worker.runtimes.suspension import Suspension
 from pyiexec.worker.sensors import LinuxSensors, Sensors
 from pyiexec.worker.settings import WorkerSettings
 from pyiexec.worker.staging import Staging
@@ -116,7 +118,18 @@ async def serve(
             [cache, *(runtime for runtime in runtimes if isinstance(runtime, Keeper))],
         )
         cache.fits = disk.fits
-        governor = Governor(settings, sensors or LinuxSensors(), disk, clock, lambda: channel.offer_anew())
+        suspension = Suspension()
+        # Only a run that may have to stand still is put where it can.
+        pauses = not settings.presence_policy().is_always and settings.owner_returns == "pause"
+        governor = Governor(
+            settings,
+            sensors or LinuxSensors(),
+            suspension,
+            disk,
+            clock,
+            lambda: channel.offer_anew(),
+            [runtime for runtime in runtimes if isinstance(runtime, Metered)],
+        )
         await governor.begin()
         feed = await stack.enter_async_context(HeadFeed(settings.rpc_url, clock=clock))
         transactions = await stack.enter_async_context(
@@ -141,7 +154,7 @@ async def serve(
             bandwidth=download,
         )
         printouts = Printouts(clock)
-        computation = Computation(staging, runtimes, conduct, printouts, disk)
+        computation = Computation(staging, runtimes, conduct, printouts, disk, suspension if pauses else None)
         tasks = Tasks(
             settings=settings,
             signer=signer,

@@ -17,7 +17,7 @@ MEBIBYTE = 1 << 20
 Behaviour = Literal["honest", "liar", "copycat", "silent"]
 
 #: What becomes of running tasks when the owner wants the machine.
-OwnerReturns = Literal["give_back", "finish"]
+OwnerReturns = Literal["pause", "finish"]
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,8 +52,9 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
         on_battery: whether it works without mains.
         input_idle_seconds: for how long nobody may have used the machine; 0 for not looking.
         max_other_cpu: share of all processors that other programs may use, from 0 to 1; 1 for any.
-        owner_returns: what becomes of running tasks when one of these is no longer so: they go back, or end here.
+        owner_returns: what becomes of running tasks when one of these is no longer so: they stand still, or end.
         calm_seconds: for how long all of them must have been so again before work goes on.
+        longest_pause_seconds: for how long a task may stand still before it is given back.
         check_seconds: how often the machine is looked at.
     """
 
@@ -83,8 +84,9 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     on_battery: bool = True
     input_idle_seconds: Annotated[float, Meta(ge=0)] = 0.0
     max_other_cpu: Annotated[float, Meta(ge=0, le=1)] = 1.0
-    owner_returns: OwnerReturns = "give_back"
+    owner_returns: OwnerReturns = "pause"
     calm_seconds: Annotated[float, Meta(ge=0)] = 30.0
+    longest_pause_seconds: Annotated[float, Meta(ge=0)] = 300.0
     check_seconds: Annotated[float, Meta(gt=0)] = 5.0
 
     def presence_policy(self) -> Policy:

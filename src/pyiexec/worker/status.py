@@ -44,7 +44,7 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     Attributes:
         started_at: seconds since the Unix epoch.
         connected: whether the scheduler has let it in.
-        mode: run, finish or rest, see `presence.Mode`.
+        mode: run, finish or pause, see `presence.Mode`.
         because: why it does not take tasks, in words; empty when it does.
         slots: tasks at a time that are taken now.
         ended: tasks of which it remembers the end, by status.

@@ -179,9 +179,11 @@ class Tasks:
         """The tasks of which blocks may bring news."""
         return [record.task_id for record in (*self._journal.open_records(), *self._journal.lately_closed())]
 
-    def computing(self) -> list[TaskRecord]:
-        """The tasks being computed."""
-        return [self._record(task_id) for task_id, action in self._running if action is Action.COMPUTE]
+    def computing(self) -> list[tuple[TaskRecord, float]]:
+        """The tasks being computed, and for how long each of their applications may run, as far as is known."""
+        seconds = {task_id: facts.category_seconds for task_id, (_, facts) in self._known.items()}
+        computing = [task_id for task_id, action in self._running if action is Action.COMPUTE]
+        return [(self._record(task_id), float(seconds.get(task_id, 0))) for task_id in computing]
 
     def give_back(self, task_id: TaskId, cause: str, message: str) -> None:
         """Compute a task no further, and tell the scheduler why; nothing happens when it has been computed."""

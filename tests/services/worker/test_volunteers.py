@@ -1,7 +1,8 @@
-"""A worker on a machine whose owner comes and goes: it gives tasks back, takes them again, and tells what it does."""
+"""A worker on a machine whose owner comes and goes: it stands still, goes on, gives back, and says what it is about."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 import pytest
+from tests.processor_time import busy_seconds
 
 from pyiexec.protocol import ids
 from pyiexec.protocol.errors import IexecError
@@ -36,7 +38,7 @@ class Owner:
     def __init__(self) -> None:
         self.present = False
 
-    def observe(self, now: float) -> Observation:
+    def observe(self, now: float, elsewhere: float | None = 0.0) -> Observation:
         return Observation(local=datetime.fromtimestamp(now), other_cpu=0.9 if self.present else 0.0)
 
 
@@ -44,14 +46,40 @@ async def offers(scheduler: ScriptedScheduler, slots: int) -> None:
     await scheduler.until(lambda: scheduler.logins[-1].capabilities.slots == slots)
 
 
-async def test_what_runs_when_the_owner_comes_goes_back_and_none_is_begun_until_the_owner_has_gone(
+async def test_a_running_task_stands_still_while_the_owner_is_there_and_goes_on_after(
+    network: Network, scheduler: ScriptedScheduler, start_worker: StartWorker
+) -> None:
+    me, owner = network.workers[0].address, Owner()
+    deal = await network.deal(await network.app("faulty/endless_loop.wasm"), category=LONG)
+    await network.initialize(deal)
+    task = ids.task_id(deal, 0)
+    async with start_worker(0, sensors=owner, **WATCHFUL):
+        await scheduler.command(me, network.assign(deal, me))
+        await scheduler.report(task, S.DATA_DOWNLOADED)
+        owner.present = True
+        await offers(scheduler, 0)
+        used = busy_seconds()
+        await asyncio.sleep(1.0)
+        assert busy_seconds() - used < 0.5
+        owner.present = False
+        await offers(scheduler, 1)
+        used = busy_seconds()
+        async with asyncio.timeout(30):
+            while busy_seconds() - used < 0.5:  # noqa: ASYNC110 - nothing but its use of the processor shows
+                await asyncio.sleep(0.1)
+        await scheduler.command(me, Abort(task_id=task, reason="seen enough"))
+        await scheduler.report(task, S.ABORTED)
+        assert S.COMPUTED not in scheduler.statuses(task)
+
+
+async def test_a_task_that_stands_still_too_long_goes_back_and_none_is_begun_meanwhile(
     network: Network, scheduler: ScriptedScheduler, start_worker: StartWorker
 ) -> None:
     me, owner = network.workers[0].address, Owner()
     deal = await network.deal(await network.app("faulty/endless_loop.wasm"), volume=2, category=LONG)
     await network.initialize(deal, (0, 1))
     first, second = ids.task_id(deal, 0), ids.task_id(deal, 1)
-    async with start_worker(0, sensors=owner, **WATCHFUL) as settings:
+    async with start_worker(0, sensors=owner, longest_pause_seconds=0.3, **WATCHFUL) as settings:
         await scheduler.command(me, network.assign(deal, me))
         await scheduler.report(first, S.DATA_DOWNLOADED)
         owner.present = True
@@ -63,10 +91,8 @@ async def test_what_runs_when_the_owner_comes_goes_back_and_none_is_begun_until_
         assert refused.cause == "WORKER_SUSPENDED"
         assert "processor" in refused.message
         status = await anyio.to_thread.run_sync(read_status, settings.data_dir)
-        assert (status.mode, status.slots, status.tasks) == ("rest", 0, [])
+        assert (status.mode, status.slots, status.tasks) == ("pause", 0, [])
         assert status.because == "other programs use the processor"
-        owner.present = False
-        await offers(scheduler, 1)
 
 
 async def test_a_vote_that_was_cast_is_revealed_though_the_owner_is_back(

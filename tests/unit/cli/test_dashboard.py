@@ -55,8 +55,8 @@ def test_the_page_tells_what_the_summary_tells_and_each_open_task() -> None:
 
 
 def test_a_worker_that_does_not_work_says_why() -> None:
-    paused = status(mode="rest", because="somebody uses the machine", slots=0, connected=False)
-    assert "takes no tasks: somebody uses the machine" in shown(paused)
+    paused = status(mode="pause", because="somebody uses the machine", slots=0, connected=False)
+    assert "stands still: somebody uses the machine" in shown(paused)
     assert "not connected" in summary(paused)
 
 

@@ -1,4 +1,4 @@
-"""Who looks at the machine gives tasks back, and changes what is offered."""
+"""Who looks at the machine has runs stand still and go on, gives tasks back, and changes what is offered."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from pyiexec.worker.disk import Disk
 from pyiexec.worker.governor import Governor
 from pyiexec.worker.presence import Mode, Observation
 from pyiexec.worker.record import TaskRecord
+from pyiexec.worker.runtimes.suspension import Suspension
 from pyiexec.worker.settings import WorkerSettings
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +36,7 @@ class Owner:
     def __init__(self) -> None:
         self.input_idle: float | None = 10_000.0
 
-    def observe(self, now: float) -> Observation:
+    def observe(self, now: float, elsewhere: float | None = 0.0) -> Observation:
         return Observation(local=datetime.fromtimestamp(now), input_idle=self.input_idle)
 
 
@@ -49,8 +50,8 @@ class Work:
         self.given_back: list[tuple[TaskId, str, str]] = []
         self.gone = anyio.Event()
 
-    def computing(self) -> list[TaskRecord]:
-        return [] if self.given_back else [self.record]
+    def computing(self) -> list[tuple[TaskRecord, float]]:
+        return [] if self.given_back else [(self.record, 60.0)]
 
     def give_back(self, task_id: TaskId, cause: str, message: str) -> None:
         self.given_back.append((task_id, cause, message))
@@ -74,12 +75,12 @@ class Workplace:
             "calm_seconds": 0.0,
             "input_idle_seconds": 180.0,
         }
-        self.owner, self.offers = Owner(), list[int]()
+        self.owner, self.suspension, self.offers = Owner(), Suspension(), list[int]()
         self.offered = anyio.Event()
         self.disk = Disk(folder, None)
         self.clock = SystemClock()
         settings = WorkerSettings(**values | fields)  # type: ignore[arg-type]
-        self.governor = Governor(settings, self.owner, self.disk, self.clock, self._offer)
+        self.governor = Governor(settings, self.owner, self.suspension, self.disk, self.clock, self._offer)
 
     def _offer(self) -> None:
         self.offers.append(self.governor.slots)
@@ -92,7 +93,7 @@ class Workplace:
         return self.offers[-1]
 
 
-async def test_while_the_owner_is_there_nothing_is_offered_and_what_runs_goes_back(tmp_path: Path) -> None:
+async def test_while_the_owner_is_there_runs_stand_still_and_nothing_is_offered(tmp_path: Path) -> None:
     place = Workplace(tmp_path)
     work = Work(place.clock.now() + 10_000)
     await place.governor.begin()
@@ -101,15 +102,16 @@ async def test_while_the_owner_is_there_nothing_is_offered_and_what_runs_goes_ba
         group.start_soon(place.governor.run, work)
         place.owner.input_idle = 1.0
         assert await place.next_offer() == 0
+        assert place.suspension.in_force
         with pytest.raises(IexecError, match="somebody uses the machine") as refusal:
             place.governor.admit()
         assert refusal.value.code == "WORKER_SUSPENDED"
         place.owner.input_idle = 10_000.0
         assert await place.next_offer() == 2
+        assert not place.suspension.in_force
         place.governor.admit()
         group.cancel_scope.cancel()
-    assert [cause for _, cause, _ in work.given_back] == ["WORKER_SUSPENDED"]
-    assert work.given_back[0][2] == "somebody uses the machine"
+    assert not work.given_back
 
 
 async def test_an_owner_may_let_running_tasks_end(tmp_path: Path) -> None:
@@ -118,6 +120,25 @@ async def test_an_owner_may_let_running_tasks_end(tmp_path: Path) -> None:
     await place.governor.begin()
     assert place.governor.presence.mode is Mode.FINISH
     assert place.governor.slots == 0
+    assert not place.suspension.in_force
+
+
+@pytest.mark.parametrize(("longest_pause", "time_left"), [(0.05, 10_000), (10_000.0, 30)])
+async def test_a_task_that_would_come_too_late_is_given_back(
+    tmp_path: Path, longest_pause: float, time_left: float
+) -> None:
+    place = Workplace(tmp_path, longest_pause_seconds=longest_pause)
+    work = Work(place.clock.now() + time_left)
+    place.owner.input_idle = 0.0
+    await place.governor.begin()
+    async with anyio.create_task_group() as group:
+        group.start_soon(place.governor.run, work)
+        with anyio.fail_after(10):
+            await work.gone.wait()
+        group.cancel_scope.cancel()
+    [(task_id, cause, message)] = work.given_back
+    assert (task_id, cause) == (work.record.task_id, "WORKER_SUSPENDED")
+    assert "somebody uses the machine" in message
 
 
 async def test_a_wish_that_the_machine_cannot_tell_about_is_refused_at_the_start(tmp_path: Path) -> None:
@@ -137,7 +158,7 @@ async def test_a_full_disk_offers_nothing_until_there_is_room(tmp_path: Path) ->
     place = Workplace(tmp_path, input_idle_seconds=0.0)
     place.disk = Disk(tmp_path, room_for(0) + (1 << 20))
     settings, owner = place.governor._settings, place.owner
-    place.governor = Governor(settings, owner, place.disk, place.clock, place._offer)
+    place.governor = Governor(settings, owner, place.suspension, place.disk, place.clock, place._offer)
     filler = tmp_path / "filler"
     filler.write_bytes(bytes(2 << 20))
     await place.governor.begin()

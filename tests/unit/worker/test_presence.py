@@ -16,6 +16,7 @@ from pyiexec.worker.presence import (
     Obstacle,
     Policy,
     Presence,
+    is_to_be_given_back,
     observe,
     obstacles,
     parse_hours,
@@ -104,14 +105,14 @@ def test_the_owner_gets_the_machine_at_once_and_gives_it_back_after_a_while() ->
     state = observe(None, OWNER, QUIET, 0)
     assert state.mode is Mode.RUN
     state = observe(state, OWNER, replace(QUIET, input_idle=1.0), 10)
-    assert (state.mode, state.since, state.explain()) == (Mode.REST, 10, "somebody uses the machine")
+    assert (state.mode, state.since, state.explain()) == (Mode.PAUSE, 10, "somebody uses the machine")
     state = observe(state, OWNER, QUIET, 20)
-    assert state.mode is Mode.REST
+    assert state.mode is Mode.PAUSE
     # The calm is broken: it has to begin anew.
     state = observe(state, OWNER, replace(QUIET, other_cpu=0.9), 45)
-    assert (state.mode, state.since) == (Mode.REST, 10)
+    assert (state.mode, state.since) == (Mode.PAUSE, 10)
     state = observe(state, OWNER, QUIET, 50)
-    assert observe(state, OWNER, QUIET, 79).mode is Mode.REST
+    assert observe(state, OWNER, QUIET, 79).mode is Mode.PAUSE
     state = observe(state, OWNER, QUIET, 80)
     assert (state.mode, state.since, state.explain()) == (Mode.RUN, 80, "")
 
@@ -129,5 +130,14 @@ def test_it_never_works_sooner_than_the_calm_asks_for(history: list[tuple[float,
         state = observe(state, OWNER, replace(QUIET, on_battery=disturbed), now)
         if disturbed:
             disturbed_at = now
-        assert (state.mode is Mode.REST) or now - disturbed_at >= OWNER.calm_seconds
+        assert (state.mode is Mode.PAUSE) or now - disturbed_at >= OWNER.calm_seconds
         assert not (disturbed and state.mode is Mode.RUN)
+
+
+@pytest.mark.parametrize(
+    ("paused_for", "time_left", "expected"), [(10, 1000, False), (300, 1000, True), (10, 59, True), (10, 60, False)]
+)
+def test_a_task_goes_back_when_it_stood_still_too_long_or_would_be_late(
+    paused_for: float, time_left: float, expected: bool
+) -> None:
+    assert is_to_be_given_back(paused_for=paused_for, longest_pause=300, time_left=time_left, may_take=60) is expected

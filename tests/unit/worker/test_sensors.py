@@ -7,6 +7,8 @@ import time
 from datetime import UTC
 from pathlib import Path
 
+import pytest
+
 from pyiexec.worker.sensors import LinuxSensors
 
 _INTERRUPTS = """           CPU0       CPU1
@@ -51,6 +53,26 @@ def test_the_processor_time_of_others_is_what_is_not_our_own(tmp_path: Path) -> 
     assert sensors.observe(10).other_cpu == 0.0
     machine.ticks(user=1200, idle=1100, steal=100, own=250)
     assert sensors.observe(15).other_cpu == 0.0
+
+
+def test_what_the_worker_has_started_is_its_own_wherever_it_runs(tmp_path: Path) -> None:
+    machine, sensors = Machine(tmp_path), LinuxSensors(tmp_path, UTC)
+    second = os.sysconf("SC_CLK_TCK")
+
+    def others(user: int, child: int, grandchild: int, stranger: int, elsewhere: float | None = 0.0) -> float | None:
+        machine.ticks(user=user, idle=2 * user)
+        for pid, parent, ticks in ((78, 77, child), (79, 78, grandchild), (80, 1, stranger)):
+            machine.write(f"proc/{pid}/stat", f"{pid} (x) S {parent} 1 1 0 -1 0 0 0 0 0 {ticks} 0 0 0 20 0 1 0 100\n")
+        return sensors.observe(0, elsewhere).other_cpu
+
+    assert others(0, 0, 0, 0) is None
+    assert others(100, 40, 60, 0) == 0.0
+    assert others(200, 40, 60, 100) == pytest.approx(1 / 3)
+    assert others(300, 40, 60, 100, elsewhere=100 / second) == pytest.approx(0.0)
+    # Something ended, and nobody knows how much it had used: what was known stands, and nothing is made of it later.
+    assert others(900, 40, 60, 100, elsewhere=None) == pytest.approx(0.0)
+    assert others(900, 40, 60, 100, elsewhere=0.0) == pytest.approx(0.0)
+    assert others(1000, 40, 60, 200, elsewhere=0.0) == pytest.approx(1 / 3)
 
 
 def test_a_keystroke_is_told_from_other_interrupts(tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from pyiexec.protocol.errors import CATALOGUE, IexecError
 from pyiexec.protocol.primitives import Bytes32, TaskId, keccak256, to_bytes
+from pyiexec.worker.runtimes.suspension import Suspension
 
 MEBIBYTE = 1 << 20
 
@@ -98,6 +99,7 @@ class RunRequest:
         seed: seed of the application's randomness, see `seed_for_task`.
         on_output: told what the application prints while it runs.
         gpu: whether the deal's tag asks for a GPU.
+        suspension: what may make the run stand still for a while; such time is not the application's.
     """
 
     app: Application
@@ -109,6 +111,7 @@ class RunRequest:
     seed: bytes = field(repr=False)
     on_output: OnOutput | None = None
     gpu: bool = False
+    suspension: Suspension | None = None
 
     def __post_init__(self) -> None:
         if any("\0" in text for text in [*self.args, *self.environment, *self.environment.values()]):
@@ -189,4 +192,13 @@ class Runtime(Protocol):
 
     async def close(self) -> None:
         """Free what the runtime holds; no run may be under way."""
+        ...
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """A runtime whose applications run outside of the worker's process and those it has started."""
+
+    async def processor_seconds(self) -> float | None:
+        """Processor time used so far by all it ran; None when that of something that ended is not known."""
         ...

@@ -35,9 +35,6 @@ from pyiexec.worker.runtimes.wasi.call_table import CALLS
 from pyiexec.worker.runtimes.wasi.host import Host
 from pyiexec.worker.runtimes.wasi.process import Process
 
-#: Names the settings below in the cache of compiled modules; another name for other settings.
-CONFIGURATION = "1"
-
 _PAGE = 65_536
 _TABLE_ELEMENTS = 1 << 20
 _PREPARED_KEPT = 16
@@ -217,6 +214,7 @@ class Lane:
 
 
 def _configuration() -> Config:
+    # Whoever changes it changes `modules.CONFIGURATION`.
     config = Config()
     config.strategy = "cranelift"
     config.consume_fuel = True

@@ -12,6 +12,7 @@ import stat
 import tempfile
 import threading
 from collections import OrderedDict
+from importlib.metadata import version
 from pathlib import Path
 
 from wasmtime import Engine, Module, WasmtimeError
@@ -21,8 +22,16 @@ from pyiexec.protocol.errors import IexecError
 #: Larger applications are refused: compiling takes memory and time in proportion.
 MAX_MODULE_BYTES = 64 << 20
 
+#: Names how modules are compiled (see `lane`); another name for other settings.
+CONFIGURATION = "1"
+
 _MAGIC = b"\0asm"
 _DIGEST_BYTES = 32
+
+
+def variant() -> str:
+    """What compiled modules depend on besides their source."""
+    return f"wasmtime {version('wasmtime')} {CONFIGURATION}"
 
 
 def is_wasm(content: bytes) -> bool:

@@ -11,7 +11,6 @@ import hashlib
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,8 +21,9 @@ import anyio.to_thread
 from pyiexec.foundation.clock import Clock, SystemClock
 from pyiexec.protocol.errors import IexecError
 from pyiexec.worker.runtimes.base import Application, Image, RunOutcome, RunRequest, RunStatus
-from pyiexec.worker.runtimes.lane import CONFIGURATION, Interruption, Lane
-from pyiexec.worker.runtimes.modules import ModuleCache, is_wasm
+from pyiexec.worker.runtimes.cell import Cell
+from pyiexec.worker.runtimes.lane import Interruption, Lane
+from pyiexec.worker.runtimes.modules import ModuleCache, is_wasm, variant
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ _CONTENT_ADDRESSES = ("/ipfs/", "/p2p/", "http://", "https://")
 
 
 class WasmRuntime:
-    """Runs WebAssembly applications, each run in a thread of its own.
+    """Runs WebAssembly applications, each run in a thread of its own, or in a process where it may have to stand still.
 
     Args:
         cache_dir: where compiled modules are kept, a folder private to this user; None keeps them in memory only.
@@ -48,11 +48,13 @@ class WasmRuntime:
     ) -> None:
         concurrency = concurrency or os.cpu_count() or 1
         self._clock = clock or SystemClock()
-        self._modules = ModuleCache(cache_dir, f"wasmtime {version('wasmtime')} {CONFIGURATION}")
+        self._modules = ModuleCache(cache_dir, variant())
         self._running = anyio.CapacityLimiter(concurrency)
         # A run may hold a thread while it is cancelled and the next one takes its place.
         self._threads = anyio.CapacityLimiter(2 * concurrency)
         self._free: list[Lane] = []
+        self._cache_dir = cache_dir
+        self._cells: list[Cell] = []
 
     def accepts(self, multiaddr: str, content: bytes | None) -> bool:
         """Whether an application is a WebAssembly module, or may be one as long as it has not been fetched."""
@@ -68,23 +70,28 @@ class WasmRuntime:
             IexecError: ``APP_INVALID_MODULE`` when it is no module, or asks for what WASI preview 1 does not have.
         """
         async with self._lane() as lane:
-            await self._in_thread(lambda: lane.prepare(*_source(app)))
+            await self._in_thread(lambda: lane.prepare(*source_of(app)))
 
     async def run(self, request: RunRequest) -> RunOutcome:
         """Run an application to its end. Cancelling the call stops it within milliseconds.
 
         A run that fails for the application's reasons returns; only the worker's own trouble raises.
         """
+        if isinstance(request.app, Image):
+            return never_ran(_not_a_module(request.app))
+        if request.suspension is not None:
+            async with self._cell() as cell:
+                return await cell.run(request, request.suspension)
         async with self._lane() as lane:
             interruption = Interruption(lane.interrupt, self._clock.monotonic)
 
             def prepare_and_run() -> RunOutcome | Exception:
                 # Errors are carried out of the task group by hand: it would wrap them into a group.
                 try:
-                    prepared = lane.prepare(*_source(request.app))
+                    prepared = lane.prepare(*source_of(request.app))
                     return lane.run(prepared, request, interruption)
                 except IexecError as error:
-                    return _never_ran(error) if error.code == "APP_INVALID_MODULE" else error
+                    return never_ran(error) if error.code == "APP_INVALID_MODULE" else error
                 except Exception as error:
                     return error
 
@@ -102,6 +109,9 @@ class WasmRuntime:
 
     async def close(self) -> None:
         """Free the engines."""
+        cells, self._cells = self._cells, []
+        for cell in cells:
+            await cell.close()
         lanes, self._free = self._free, []
         for lane in lanes:
             lane.close()
@@ -115,19 +125,38 @@ class WasmRuntime:
             finally:
                 self._free.append(lane)
 
+    @asynccontextmanager
+    async def _cell(self) -> AsyncIterator[Cell]:
+        async with self._running:
+            cell = self._cells.pop() if self._cells else Cell(self._cache_dir, self._clock.monotonic)
+            try:
+                yield cell
+            finally:
+                self._cells.append(cell)
+
     async def _in_thread(self, work: Callable[[], T]) -> T:
         # Never abandoned: a lane is free again only once its thread is.
         return await anyio.to_thread.run_sync(work, abandon_on_cancel=False, limiter=self._threads)
 
 
-def _source(app: Application) -> tuple[str, bytes]:
+def source_of(app: Application) -> tuple[str, bytes]:
+    """SHA-256 and content of an application.
+
+    Raises:
+        IexecError: ``APP_INVALID_MODULE`` when it is an image.
+    """
     if isinstance(app, Image):
-        raise IexecError("APP_INVALID_MODULE", f"{app.name} is a container image, not a WebAssembly module")
+        raise _not_a_module(app)
     source = app if isinstance(app, bytes) else app.read_bytes()
     return hashlib.sha256(source).hexdigest(), source
 
 
-def _never_ran(error: IexecError) -> RunOutcome:
+def _not_a_module(image: Image) -> IexecError:
+    return IexecError("APP_INVALID_MODULE", f"{image.name} is a container image, not a WebAssembly module")
+
+
+def never_ran(error: IexecError) -> RunOutcome:
+    """What comes of an application that cannot be run."""
     return RunOutcome(
         status=RunStatus.FAILED,
         exit_code=None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Protocol
 
@@ -34,8 +35,10 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def runtime(compiled: Path) -> WasmRuntime:
-    return WasmRuntime(compiled, concurrency=4)
+async def runtime(compiled: Path) -> AsyncIterator[WasmRuntime]:
+    runtime = WasmRuntime(compiled, concurrency=4)
+    yield runtime
+    await runtime.close()
 
 
 class Requests(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -13,10 +14,26 @@ from wasmtime import wat2wasm
 from pyiexec.protocol.errors import IexecError
 from pyiexec.worker.runtimes import RunOutcome, RunRequest, RunStatus, WasmRuntime, limits_for, seed_for_task
 from pyiexec.worker.runtimes.base import FUEL_PER_SECOND
+from pyiexec.worker.runtimes.suspension import Suspension
 
 from .conftest import LIMITS, Requests
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["thread", "process"], autouse=True)
+def where(request: pytest.FixtureRequest) -> str:
+    """Whether the worker's own process runs it, or one that can be made to stand still: nobody may tell them apart."""
+    place: str = request.param
+    return place
+
+
+@pytest.fixture
+def request_for(request_for: Requests, where: str) -> Requests:
+    def make(*args: Any, **options: Any) -> RunRequest:
+        return replace(request_for(*args, **options), suspension=Suspension() if where == "process" else None)
+
+    return make
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -218,6 +235,7 @@ class TestFailure:
         outcome = await failure(runtime, replace(request_for("noop/noop"), app=bytes(app)))
         assert (outcome.cause, outcome.exit_code) == ("APP_EXITED_NON_ZERO", 21)
 
+    @pytest.mark.parametrize("where", ["thread"], indirect=True)
     async def test_an_input_that_the_host_cannot_read_is_not_the_apps_fault(
         self, runtime: WasmRuntime, request_for: Requests, monkeypatch: pytest.MonkeyPatch
     ) -> None:

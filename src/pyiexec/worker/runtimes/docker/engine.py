@@ -157,13 +157,28 @@ class Engine:
 
     async def processes(self, name: str) -> int:
         """Processes and threads in a container now; 0 once it has ended."""
+        return int(((await self._figures(name)).get("pids_stats") or {}).get("current", 0))
+
+    async def processor_seconds(self, name: str) -> float:
+        """Processor time that a container has used; 0 once it has ended."""
+        usage = ((await self._figures(name)).get("cpu_stats") or {}).get("cpu_usage") or {}
+        return int(usage.get("total_usage", 0)) / 1e9
+
+    async def _figures(self, name: str) -> Found:
         query = {"stream": "false", "one-shot": "true"}
-        found = await self._call("GET", f"/containers/{name}/stats", query=query, missing=True)
-        return int(((found or {}).get("pids_stats") or {}).get("current", 0))
+        return await self._call("GET", f"/containers/{name}/stats", query=query, missing=True) or {}
 
     async def kill(self, name: str) -> None:
         """End a container's processes, if there are any."""
         await self._call("POST", f"/containers/{name}/kill", missing=True, conflict=True)
+
+    async def pause(self, name: str) -> None:
+        """Freeze a container's processes; nothing is done to one that has ended."""
+        await self._call("POST", f"/containers/{name}/pause", missing=True, conflict=True)
+
+    async def unpause(self, name: str) -> None:
+        """Let them go on."""
+        await self._call("POST", f"/containers/{name}/unpause", missing=True, conflict=True)
 
     async def read(self, name: str, path: str, limit: int) -> bytes | None:
         """A tar archive of a folder in a container; None when it would exceed `limit` bytes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from pyiexec.worker.runtimes.docker.engine import Engine, Found
 from pyiexec.worker.runtimes.docker.frames import Frames
 from pyiexec.worker.runtimes.docker.processes import refusals, refusals_file
 from pyiexec.worker.runtimes.endings import Log, Stop
+from pyiexec.worker.runtimes.stopwatch import Stopwatch
 
 #: How many times what is kept of a stream may be printed before the run is ended for it.
 LOG_FLOOD = 64
@@ -33,7 +35,7 @@ class Ended:
         stop: why it was ended; None when it ended by itself.
         exit_code: of its first process.
         out_of_memory: whether a process of it was killed for the memory it used.
-        seconds: from its start to its end.
+        seconds: from its start to its end, without those in which it stood still.
     """
 
     stop: Stop | None
@@ -58,7 +60,9 @@ class Execution:
         self._limits = request.limits
         self._on_output = request.on_output
         self._processes = processes
-        self._clock = clock
+        self._suspension = request.suspension
+        self._stopwatch = Stopwatch(clock.monotonic)
+        self._held, self._frozen, self._turned = False, False, asyncio.Event()
         self._logs: dict[StreamName, Log] = {name: Log(request.limits.log_bytes) for name in ("stdout", "stderr")}
         self._stop: Stop | None = None
 
@@ -70,22 +74,28 @@ class Execution:
         """
         engine, name, limit = self._engine, self._name, self._limits.seconds
         async with engine.attached(name) as printed, engine.exit_of(name) as ended:
+            if self._suspension is not None:
+                await self._suspension.lifted()
             await self._start()
-            started = self._clock.monotonic()
-            reader = asyncio.create_task(self._read(printed), name=f"output of {name}")
-            counter = asyncio.create_task(self._count_processes(), name=f"processes of {name}")
-            try:
-                await self._watch(ended, (reader, counter), started + limit)
-                if not ended.done():
-                    await self._end(Stop("APP_TIMEOUT", f"the application was stopped after {limit:g} seconds"))
-                await ended
-                seconds = self._clock.monotonic() - started
-                # A process that the application left behind has gone with it, and its end of the stream too.
-                await asyncio.wait({reader}, timeout=_DRAIN_SECONDS)
-            finally:
-                for task in (reader, counter):
-                    task.cancel()
-                await asyncio.gather(reader, counter, return_exceptions=True)
+            self._stopwatch.start()
+            with nullcontext() if self._suspension is None else self._suspension.over(self):
+                watchers = {
+                    (reader := asyncio.create_task(self._read(printed), name=f"output of {name}")),
+                    asyncio.create_task(self._count_processes(), name=f"processes of {name}"),
+                    asyncio.create_task(self._freeze_and_thaw(), name=f"suspension of {name}"),
+                }
+                try:
+                    await self._watch(ended, watchers)
+                    if not ended.done():
+                        await self._end(Stop("APP_TIMEOUT", f"the application was stopped after {limit:g} seconds"))
+                    await ended
+                    seconds = self._stopwatch.elapsed()
+                    # A process that the application left behind has gone with it, and its end of the stream too.
+                    await asyncio.wait({reader}, timeout=_DRAIN_SECONDS)
+                finally:
+                    for task in watchers:
+                        task.cancel()
+                    await asyncio.gather(*watchers, return_exceptions=True)
         state = (await engine.inspect(name))["State"]
         return Ended(
             stop=self._stop,
@@ -104,12 +114,32 @@ class Execution:
                 raise IexecError("APP_INVALID_IMAGE", f"the image cannot be started: {error.what}") from None
             raise
 
-    async def _watch(
-        self, ended: asyncio.Future[Found], watchers: Iterable[asyncio.Task[None]], deadline: float
-    ) -> None:
-        """Return at the end or at the deadline; what goes wrong with a watcher is raised at once."""
+    def hold(self) -> None:
+        """Stand still as soon as the engine has seen to it."""
+        self._held = True
+        self._stopwatch.hold()
+        self._turned.set()
+
+    def release(self) -> None:
+        """Go on."""
+        self._held = False
+        self._stopwatch.release()
+        self._turned.set()
+
+    async def _freeze_and_thaw(self) -> None:
+        """Have the engine do what was last asked for."""
+        while True:
+            await self._turned.wait()
+            self._turned.clear()
+            if self._frozen is not self._held:
+                freeze = self._held
+                await (self._engine.pause(self._name) if freeze else self._engine.unpause(self._name))
+                self._frozen = freeze
+
+    async def _watch(self, ended: asyncio.Future[Found], watchers: Iterable[asyncio.Task[None]]) -> None:
+        """Return at the end or when its time is up; what goes wrong with a watcher is raised at once."""
         waiting: set[asyncio.Future[Any]] = {ended, *watchers}
-        while not ended.done() and (left := deadline - self._clock.monotonic()) > 0:
+        while not ended.done() and (left := self._limits.seconds - self._stopwatch.elapsed()) > 0:
             done, waiting = await asyncio.wait(waiting, timeout=left, return_when=asyncio.FIRST_COMPLETED)
             for future in done:
                 future.result()

@@ -69,6 +69,10 @@ class DockerRuntime:
         self._worker = hashlib.sha256(str(self._folder).encode()).hexdigest()[:16]
         self._holder = self._folder / "holder"
         self._numbers = itertools.count(1)
+        #: What each container under way was last seen to have used, and all that is known to have been used.
+        self._used_by: dict[str, float] = {}
+        self._used = 0.0
+        self._one_ended = False
 
     def accepts(self, multiaddr: str, content: bytes | None) -> bool:
         """Whether an application is known by the name of an image; what has been fetched as content is none."""
@@ -128,6 +132,19 @@ class DockerRuntime:
             end = await anyio.to_thread.run_sync(publish, outputs.files, request.output_dir)
         return _outcome(ended, explain(end, ended.out_of_memory, outputs, request.limits))
 
+    async def processor_seconds(self) -> float | None:
+        """Processor time used so far; None when a container has ended since, or the engine does not tell."""
+        try:
+            seen = {name: await self._engine.processor_seconds(name) for name in list(self._used_by)}
+        except IexecError:
+            return None
+        for name, used in seen.items():
+            if name in self._used_by:
+                self._used += max(used - self._used_by[name], 0.0)
+                self._used_by[name] = used
+        one_ended, self._one_ended = self._one_ended, False
+        return None if one_ended else self._used
+
     async def close(self) -> None:
         """Disconnect from the engine."""
         await self._engine.close()
@@ -149,7 +166,12 @@ class DockerRuntime:
             self._having({name: engine.create_volume(volume)}, engine.remove_volume),
             self._having({keeper: keep(), name: engine.create(name, application)}, engine.remove),
         ):
-            ended = await Execution(engine, name, request, self._settings.processes, self._clock).run()
+            self._used_by[name] = 0.0
+            try:
+                ended = await Execution(engine, name, request, self._settings.processes, self._clock).run()
+            finally:
+                del self._used_by[name]
+                self._one_ended = True
             if ended.stop is not None:
                 return ended, Outputs({}, False, None)
             archive = await engine.read(keeper, OUTPUT_FOLDER, archive_limit(limits))
