@@ -18,6 +18,7 @@ from pyiexec.cli.reporting import console, moment
 from pyiexec.devnet.parts import Kind
 from pyiexec.devnet.process import serve_until_signalled
 from pyiexec.protocol.errors import IexecError
+from pyiexec.protocol.units import format_rlc
 from pyiexec.worker.settings import WorkerSettings
 from pyiexec.worker.status import WorkerStatus, watch_status
 
@@ -38,9 +39,18 @@ def facts(status: WorkerStatus) -> list[tuple[str, str]]:
         ("state", f"{doing}: {status.because}" if status.because else doing),
         ("slots", str(status.slots)),
         ("tasks", f"{len(status.tasks)} open; ended: {ended}"),
+        ("stake", _stake(status)),
         ("disk", f"{status.disk_used // _MEBIBYTE} MiB{budget}"),
         ("process", f"{status.pid}, since {moment(int(status.started_at))}"),
     ]
+
+
+def _stake(status: WorkerStatus) -> str:
+    if status.stake is None:
+        return "none needed so far"
+    free, needed = format_rlc(status.stake.free), format_rlc(status.stake.needed)
+    short = f": deposit {format_rlc(status.stake.short)} more" if status.stake.short else ""
+    return f"{free} free, votes to come lock {needed}{short}"
 
 
 def summary(status: WorkerStatus) -> str:

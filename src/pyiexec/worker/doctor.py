@@ -30,6 +30,7 @@ from pyiexec.worker.channel import MAX_MESSAGE, channel_url
 from pyiexec.worker.computation import room_for
 from pyiexec.worker.disk import used_bytes
 from pyiexec.worker.presence import EXPLANATIONS, obstacles
+from pyiexec.worker.runtimes.base import Examinable
 from pyiexec.worker.runtimes.registry import load_runtimes
 from pyiexec.worker.runtimes.self_test import run_self_test
 from pyiexec.worker.runtimes.wasm import WasmRuntime
@@ -216,10 +217,14 @@ async def _disk(settings: WorkerSettings) -> Finding | str:
 
 
 async def _runtimes(settings: WorkerSettings) -> str:
-    runtimes = load_runtimes(settings.data_dir / "runtimes")
-    for runtime in runtimes:
-        await runtime.close()
-    return ", ".join(runtime.name for runtime in runtimes)
+    found = []
+    for runtime in load_runtimes(settings.data_dir / "runtimes", settings.runtimes):
+        try:
+            told = f" ({await runtime.examine()})" if isinstance(runtime, Examinable) else ""
+        finally:
+            await runtime.close()
+        found.append(f"{runtime.name}{told}")
+    return ", ".join(found)
 
 
 async def _sandbox() -> str:

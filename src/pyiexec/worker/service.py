@@ -212,6 +212,7 @@ async def serve(
                 ended=journal.ended(),
                 disk_used=await disk.used(),
                 disk_bytes=disk.budget,
+                stake=stakes.latest,
             )
 
         await stack.enter_async_context(telling(settings.data_dir, tell, clock))

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import msgspec
-
 from pyiexec.chain.hub import Hub
 from pyiexec.chain.reading import Reading, read_each
 from pyiexec.foundation.clock import Clock
@@ -22,31 +20,13 @@ from pyiexec.protocol.replicates import counts_as_pending
 from pyiexec.protocol.tasks import ContributionStatus
 from pyiexec.worker.journal import Journal
 from pyiexec.worker.record import TaskRecord
+from pyiexec.worker.status import Cover
 from pyiexec.worker.watch import Watch
 
 log = get_logger(__name__)
 
 #: Between two readings, however much happens.
 PAUSE_SECONDS = 5.0
-
-
-class Cover(msgspec.Struct, frozen=True, kw_only=True):
-    """Free stake against what is needed, nRLC.
-
-    Attributes:
-        free: in the hub.
-        needed: what the votes on the tasks given to the worker will lock.
-        tasks: how many those are.
-    """
-
-    free: int
-    needed: int
-    tasks: int
-
-    @property
-    def short(self) -> int:
-        """How much too little is free."""
-        return max(self.needed - self.free, 0)
 
 
 def votes_to_come(records: Iterable[TaskRecord]) -> list[TaskRecord]:

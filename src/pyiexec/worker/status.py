@@ -38,6 +38,25 @@ class TaskLine(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     contribution_deadline: int
 
 
+class Cover(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Free stake against what is needed, nRLC.
+
+    Attributes:
+        free: in the hub.
+        needed: what the votes on the tasks given to the worker will lock.
+        tasks: how many those are.
+    """
+
+    free: int
+    needed: int
+    tasks: int
+
+    @property
+    def short(self) -> int:
+        """How much too little is free."""
+        return max(self.needed - self.free, 0)
+
+
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A worker at one moment.
 
@@ -50,6 +69,7 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         ended: tasks of which it remembers the end, by status.
         disk_used: bytes that its folder takes.
         disk_bytes: what it may take; None for any number.
+        stake: what is free in the hub against what votes to come lock; None before a task needed any.
     """
 
     worker: Address
@@ -65,6 +85,7 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     ended: dict[str, int]
     disk_used: int
     disk_bytes: int | None
+    stake: Cover | None = None
 
 
 @asynccontextmanager

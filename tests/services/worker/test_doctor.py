@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import anyio
 import anyio.from_thread
@@ -72,6 +73,16 @@ async def test_a_poor_worker_of_another_pool_is_told_what_it_lacks(
     assert {"workerpool", "gas", "stake", "scheduler"} <= lacking <= {"workerpool", "gas", "stake", "scheduler", "disk"}
     assert network.workerpool in found["scheduler"].what
     assert all(found[name].remedy for name in lacking)
+
+
+async def test_a_container_engine_that_is_not_there_is_noticed(
+    network: Network, scheduler: ScriptedScheduler, settings_of: Callable[..., WorkerSettings], tmp_path: Path
+) -> None:
+    absent = {"docker": {"engine": f"unix://{tmp_path}/nowhere.sock"}}
+    found = (await findings(settings_of(0, runtimes=absent)))["runtimes"]
+    assert not found.good
+    assert "nowhere.sock" in found.what
+    assert found.remedy
 
 
 async def test_a_clock_that_is_wrong_is_noticed_where_the_scheduler_tells_the_time(

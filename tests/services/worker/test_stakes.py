@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import anyio
+import anyio.to_thread
 import pytest
 import structlog
 
 from pyiexec.chain import calls
 from pyiexec.protocol import ids
 from pyiexec.protocol.replicates import ReplicateStatus as S
+from pyiexec.worker.status import Cover, read_status
 
 from .conftest import StartWorker
 from .network import POOL_PRICE, Network
@@ -30,7 +32,7 @@ async def test_a_worker_with_more_votes_to_cast_than_stake_warns_before_they_are
     # Nobody opens the tasks, so that the votes stay to come.
     deal = await network.deal(await network.app("noop/noop.wasm"), volume=2, trust=3)
     with structlog.testing.capture_logs() as logs:
-        async with start_worker(11):
+        async with start_worker(11) as settings:
             for index in range(2):
                 await scheduler.command(poor.address, network.assign(deal, poor.address, index))
                 await scheduler.report(ids.task_id(deal, index), S.COMPUTED)
@@ -45,3 +47,5 @@ async def test_a_worker_with_more_votes_to_cast_than_stake_warns_before_they_are
                     await network.rpc.call("evm_mine")
                     await anyio.sleep(0.05)
             assert warnings() == [(left, 2 * VOTE, VOTE // 2, 2)]
+            status = await anyio.to_thread.run_sync(read_status, settings.data_dir)
+            assert status.stake == Cover(free=left, needed=2 * VOTE, tasks=2)

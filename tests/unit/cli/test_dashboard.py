@@ -9,7 +9,7 @@ from rich.console import Console
 from pyiexec.cli.dashboard import page, show, summary
 from pyiexec.protocol.primitives import Address, TaskId, bytes32
 from pyiexec.protocol.replicates import ReplicateStatus
-from pyiexec.worker.status import TaskLine, WorkerStatus
+from pyiexec.worker.status import Cover, TaskLine, WorkerStatus
 
 WORKER = Address("0x" + "11" * 20)
 
@@ -46,7 +46,7 @@ def shown(seen: WorkerStatus) -> str:
 def test_the_page_tells_what_the_summary_tells_and_each_open_task() -> None:
     seen = status(2, disk_bytes=512 << 20)
     text = shown(seen)
-    for line in summary(seen).splitlines()[:8]:
+    for line in summary(seen).splitlines()[:9]:
         assert line.split(maxsplit=1)[1] in text
     assert "3 completed, 1 failed" in text
     assert "5 MiB of 512 MiB" in text
@@ -70,3 +70,11 @@ def test_the_last_page_stays_when_the_worker_ends() -> None:
     screen = Console(file=StringIO(), width=120)
     show(iter([status(1), status(0, ended={"COMPLETED": 4})]), screen)
     assert "4 completed" in str(screen.file.getvalue())  # type: ignore[attr-defined]
+
+
+def test_a_worker_with_too_little_stake_says_how_much_to_deposit() -> None:
+    assert "none needed so far" in summary(status())
+    enough = Cover(free=3 * 10**9, needed=2 * 10**9, tasks=2)
+    assert "3 RLC free, votes to come lock 2 RLC\n" in summary(status(stake=enough)) + "\n"
+    short = Cover(free=10**9, needed=2 * 10**9, tasks=2)
+    assert "1 RLC free, votes to come lock 2 RLC: deposit 1 RLC more" in summary(status(stake=short))

@@ -202,3 +202,16 @@ class Metered(Protocol):
     async def processor_seconds(self) -> float | None:
         """Processor time used so far by all it ran; None when that of something that ended is not known."""
         ...
+
+
+@runtime_checkable
+class Examinable(Protocol):
+    """A runtime that stands on something outside of the worker."""
+
+    async def examine(self) -> str:
+        """What it stands on, in words. Nothing is changed, so that it may be asked beside a worker that runs.
+
+        Raises:
+            IexecError: it is missing, or not fit.
+        """
+        ...

@@ -309,3 +309,26 @@ def test_a_gpu_is_not_promised_by_a_worker_that_lends_none(bench: Bench, shell: 
     with pytest.raises(IexecError, match="GPU") as refused:
         asyncio.run(bench.run(shell, "true", gpu=True))
     assert refused.value.code == "APP_UNSUPPORTED"
+
+
+def test_an_engine_is_examined_without_touching_what_runs_there(bench: Bench, shell: Image) -> None:
+    async def scene() -> str:
+        runtime, visitor = bench.runtime(), bench.runtime()
+        begun = asyncio.Event()
+        await runtime.open()
+        request = bench.request(shell, "echo begun; sleep 600", on_output=lambda _stream, _content: begun.set())
+        run = asyncio.create_task(runtime.run(request))
+        try:
+            async with asyncio.timeout(60):
+                await begun.wait()
+            told = await visitor.examine()
+            assert len(bench.engine.containers()) == 2
+            assert not run.done()
+        finally:
+            run.cancel()
+            await asyncio.wait({run})
+            await runtime.close()
+            await visitor.close()
+        return told
+
+    assert asyncio.run(scene()).startswith("engine ")

@@ -27,7 +27,7 @@ from pyiexec.protocol.images import is_image
 from pyiexec.worker.environment import OUTPUT_FOLDER
 from pyiexec.worker.runtimes.base import Application, Image, RunOutcome, RunRequest, RunStatus
 from pyiexec.worker.runtimes.docker import confinement, holder
-from pyiexec.worker.runtimes.docker.engine import Engine
+from pyiexec.worker.runtimes.docker.engine import Engine, Found
 from pyiexec.worker.runtimes.docker.execution import Ended, Execution
 from pyiexec.worker.runtimes.docker.explanation import end_of, explain
 from pyiexec.worker.runtimes.docker.images import Images
@@ -84,9 +84,7 @@ class DockerRuntime:
         Raises:
             IexecError: ``ENGINE_UNAVAILABLE``, ``ENGINE_UNSAFE``.
         """
-        await self._engine.open()
-        info = await self._engine.info()
-        confinement.check_engine(info, holder.ARCHITECTURES)
+        info = await self._connect()
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         program = holder.executable(info["Architecture"])
         await anyio.to_thread.run_sync(_write_executable, self._holder, program)
@@ -97,6 +95,21 @@ class DockerRuntime:
             await self._engine.remove(orphan)
         for volume in await self._engine.volumes(label):
             await self._engine.remove_volume(volume)
+
+    async def examine(self) -> str:
+        """The engine, in words.
+
+        Raises:
+            IexecError: ``ENGINE_UNAVAILABLE``, ``ENGINE_UNSAFE``.
+        """
+        info = await self._connect()
+        return f"engine {info['ServerVersion']} at {self._settings.engine}"
+
+    async def _connect(self) -> Found:
+        await self._engine.open()
+        info = await self._engine.info()
+        confinement.check_engine(info, holder.ARCHITECTURES)
+        return info
 
     async def prepare(self, app: Application) -> None:
         """Fetch an image, unless it is there.
