@@ -102,3 +102,30 @@ def test_a_container_that_stands_still_can_be_given_up(bench: Bench, shell: Imag
     asyncio.run(scene())
     assert bench.engine.containers() == []
     assert bench.engine.volumes() == []
+
+
+def test_what_containers_compute_is_known_while_they_run(bench: Bench, shell: Image) -> None:
+    async def scene() -> None:
+        runtime, begun = bench.runtime(), asyncio.Event()
+        await runtime.open()
+        assert await runtime.processor_seconds() == 0.0
+        request = bench.request(
+            shell, "echo begun; while :; do :; done", on_output=lambda _stream, _content: begun.set()
+        )
+        run = asyncio.create_task(runtime.run(request))
+        try:
+            async with asyncio.timeout(60):
+                await begun.wait()
+                while (used := await runtime.processor_seconds() or 0.0) < 0.3:  # noqa: ASYNC110 - it grows by itself
+                    await asyncio.sleep(0.05)
+        finally:
+            run.cancel()
+            await asyncio.wait({run})
+        # Nobody knows how much more it used before it ended.
+        assert await runtime.processor_seconds() is None
+        after = await runtime.processor_seconds()
+        assert after is not None
+        assert after >= used
+        await runtime.close()
+
+    asyncio.run(scene())
