@@ -1,13 +1,14 @@
 """BOINC's adaptive replication.
 
 A host is trusted once `threshold` of its replicated results in a row were valid, and then with the chance 1 - 1/n for n
-in a row. A job that goes to a trusted host is not replicated: its one answer is accepted. A trusted host is given such jobs by preference. Another is given instances of jobs already replicated by preference; a job that is new is
-replicated by being given to it, with `quorum` instances, of which more than half of the quorum must agree. While they
-do not, instances are added one by one. Only replicated jobs change n: a valid result adds one, an invalid one resets it.
+in a row. A job that goes to a trusted host is not replicated: its one answer is accepted. A trusted host is given such
+jobs by preference, another one instances of jobs that are replicated already; a new job that it is given all the same
+is replicated by that, with `quorum` instances. More than half of the quorum must agree; while they do not, instances
+are added one by one. Only replicated jobs change n: a valid result adds one, an invalid one takes all.
 
-Source: BOINC's page "Adaptive replication" (version 10), its page "Job replication" (quorum), and `set_trust` in
-sched/sched_send.cpp, `is_valid` in sched/validator.cpp, `check_set` in sched/validate_util2.cpp, where the threshold is
-10. The project sets the quorum; 2 is what the page uses.
+Source: BOINC's wiki, "AdaptiveReplication" (version 10) and "Job replication"; in its sources `set_trust` of
+sched/sched_send.cpp, `is_valid` of sched/validator.cpp, `check_set` of sched/validate_util2.cpp; the threshold of 10 is
+in sched/sched_config.h. The project sets the quorum; 2 is what the wiki uses.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import astuple
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
 from studies.trust.confidence import Rate, pooled
@@ -83,6 +84,11 @@ def save(results: Results, seed: int, file: Path = DATA) -> None:
             levels.append(f'  "{level}": [\n{rows}\n  ]')
         lines.append(f' "{name}": {{\n' + ",\n".join(levels) + "\n }")
     file.write_text(f'{{"seed": {seed}, "scenarios": {{\n' + ",\n".join(lines) + "\n}}\n")
+
+
+def digest(file: Path = DATA) -> str:
+    """Which measurement it was."""
+    return sha256(file.read_bytes()).hexdigest()
 
 
 def load(file: Path = DATA) -> tuple[int, Results]:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from studies.trust import scenarios as s
 from studies.trust.confidence import Rate
 from studies.trust.faults import Faults, Ring
-from studies.trust.measure import Results
+from studies.trust.measure import Results, digest
 from studies.trust.scenarios import Scenario
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
@@ -47,16 +47,21 @@ def draw(results: Results, folder: Path = IMAGES, suffix: str = "svg") -> list[P
         "trust-rules": _rules,
     }
     files = []
+    told = f"Drawn from what has the SHA-256 {digest()}"
     with mpl.rc_context(STYLE):
         for name, picture in pictures.items():
             figure = picture(results)
             files.append(folder / f"{name}.{suffix}")
-            figure.savefig(files[-1], metadata={"Date": None} if suffix == "svg" else None, dpi=110)
+            figure.savefig(
+                files[-1], metadata={"Date": None, "Description": told} if suffix == "svg" else None, dpi=110
+            )
             plt.close(figure)
     return files
 
 
-def _with_intervals(axes: Axes, x: Sequence[float], rates: Sequence[Rate], colour: str, marker: str, label: str) -> None:
+def _with_intervals(
+    axes: Axes, x: Sequence[float], rates: Sequence[Rate], colour: str, marker: str, label: str
+) -> None:
     shown = [max(rate.value, FLOOR) for rate in rates]
     below = [max(0.0, at - max(rate.low, FLOOR)) for at, rate in zip(shown, rates, strict=True)]
     above = [max(0.0, rate.high - at) for at, rate in zip(shown, rates, strict=True)]

@@ -12,7 +12,7 @@ from functools import lru_cache
 from math import prod
 
 from pyiexec.protocol import trust
-from pyiexec.protocol.primitives import Address, ResultHash, TaskId
+from pyiexec.protocol.primitives import Address, Bytes32, ResultHash, TaskId
 from pyiexec.scheduler.crew import Crew, Member
 from pyiexec.scheduler.matching import Demand, Supply, WaitingTasks, match
 from studies.trust.faults import LIE
@@ -39,7 +39,7 @@ class ProofOfContribution(Rule):
 
     def assign(self, tasks: list[Task], idle: list[str]) -> None:
         """Let the scheduler give out what is missing."""
-        open_tasks = {TaskId(f"{task.number:08}"): task for task in tasks}
+        open_tasks = {TaskId(Bytes32(f"{task.number:08}")): task for task in tasks}
 
         def votes(task_id: TaskId, weight: int) -> int:
             task = open_tasks[task_id]
@@ -58,7 +58,7 @@ class ProofOfContribution(Rule):
                 waiting,
                 [_supply(self._member(worker)) for worker in idle],
                 Counter(),
-                participants=lambda task_id: {*open_tasks[task_id].votes, *open_tasks[task_id].pending},
+                participants=lambda task_id: {Address(worker) for worker in open_tasks[task_id].seen},
                 give=give,
                 votes=votes,
                 chance=self.chance,
@@ -101,17 +101,15 @@ class ProofOfContribution(Rule):
 
 
 def _hash(answer: str) -> ResultHash:
-    return ResultHash(answer)
+    return ResultHash(Bytes32(answer))
 
 
 def _supply(member: Member) -> Supply:
-    return Supply(
-        member.worker, 1, 0.0, 0, member.cached, weight=member.weight, doubtful=member.doubtful
-    )
+    return Supply(member.worker, 1, 0.0, 0, member.cached, weight=member.weight, doubtful=member.doubtful)
 
 
 @lru_cache(maxsize=2**16)
 def _missing(groups: tuple[int, ...], pending: int, level: int, weight: int) -> int:
-    """Replicas missing beside pending ones whose weights multiply to `pending`; what answers are called is no matter."""
+    """Replicas missing beside pending ones whose weights multiply to `pending`; what answers are called is all one."""
     named = {_hash(str(place)): group for place, group in enumerate(groups)}
     return trust.replicas_missing(named, [pending] if pending > 1 else [], level, weight)

@@ -1,7 +1,7 @@
 """A pool of workers that serves tasks under some rule of validation, in virtual time.
 
-A worker computes one task at a time, for half to one and a half units. What a rule has to say is whom to give a task to,
-when an answer stands, and what it learns of the workers. All rules meet the same workers and faults.
+A worker computes one task at a time, for half to one and a half units. A rule has to say whom to give a task to, when
+an answer stands, and what is learnt of the workers. All rules meet the same workers and faults.
 """
 
 from __future__ import annotations
@@ -40,8 +40,13 @@ class Task:
     begun: int = 0
     quorum: int = 1
 
+    @property
+    def seen(self) -> list[str]:
+        """The workers that were given it; none is given it twice."""
+        return [*self.votes, *self.pending]
+
     def had(self, worker: str) -> bool:
-        """Whether the worker was given it; none is given it twice."""
+        """Whether the worker was given it."""
         return worker in self.votes or worker in self.pending
 
 
