@@ -11,7 +11,7 @@ BENCHMARKS := first-result latency gas cli demo market indexer throughput dispat
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup contracts apps demo test differential fuzz sim lint format wheel lock clean $(BENCHMARKS:%=bench-%)
+.PHONY: help setup contracts apps demo test differential fuzz sim trust lint format wheel lock clean $(BENCHMARKS:%=bench-%)
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -69,6 +69,9 @@ fuzz: setup $(STAMPS)/development ## Play 100,000 random steps to contracts and 
 
 sim: setup ## Run 10,000 tasks of a simulated network with a faulty fifth; SEED=, TASKS=
 	$(BIN)/python benchmarks/sim.py $(if $(SEED),--seed $(SEED)) $(if $(TASKS),--tasks $(TASKS))
+
+trust: $(STAMPS)/development ## Measure anew what trust means, and write it into docs/trust.md; SEED=
+	$(BIN)/python -m studies.trust $(if $(SEED),--seed $(SEED))
 
 format: $(STAMPS)/development ## Format the code
 	$(BIN)/ruff format .
