@@ -5,8 +5,9 @@ Source: Ethereum JSON-RPC specification, JSON-RPC 2.0 batches.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,11 +39,14 @@ class JsonRpc:
 
     Attributes:
         count: requests sent so far, counting each call of a batch.
+        failures: times so far that the node did not answer.
+        on_answer: told how many seconds each answer took.
     """
 
     def __init__(self, url: str, *, timeout: float = 30.0, connections: int = 16) -> None:
         self.url = url
-        self.count = 0
+        self.count = self.failures = 0
+        self.on_answer: Callable[[float], None] = lambda _seconds: None
         self._ids = itertools.count(1)
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._connections = connections
@@ -78,14 +82,18 @@ class JsonRpc:
             connector = aiohttp.TCPConnector(limit=self._connections)
             self._session = aiohttp.ClientSession(timeout=self._timeout, connector=connector)
         body = msgspec.json.encode(payload)
+        clock = asyncio.get_running_loop().time
+        began = clock()
         try:
             async with self._session.post(
                 self.url, data=body, headers={"content-type": "application/json"}
             ) as response:
                 answer = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            self.failures += 1
             reason = type(error).__name__ if self._is_unfit(str(error)) else str(error)
             raise IexecError("CHAIN_UNREACHABLE", f"no answer from {self.host}: {reason}") from None
+        self.on_answer(clock() - began)
         try:
             return msgspec.json.decode(answer)
         except msgspec.DecodeError:

@@ -55,6 +55,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
         owner_returns: what becomes of running tasks when one of these is no longer so: they go back, or end here.
         calm_seconds: for how long all of them must have been so again before work goes on.
         check_seconds: how often the machine is looked at.
+        metrics_port: TCP port of the loopback interface on which Prometheus and probes are answered; 0 takes a free
+            one, None serves nobody.
     """
 
     key_file: Path
@@ -86,6 +88,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     owner_returns: OwnerReturns = "give_back"
     calm_seconds: Annotated[float, Meta(ge=0)] = 30.0
     check_seconds: Annotated[float, Meta(gt=0)] = 5.0
+    metrics_port: Annotated[int, Meta(ge=0, le=65535)] | None = None
 
     def presence_policy(self) -> Policy:
         """What the owner allows.
