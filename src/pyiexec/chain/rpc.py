@@ -5,7 +5,6 @@ Source: Ethereum JSON-RPC specification, JSON-RPC 2.0 batches.
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -16,6 +15,7 @@ import aiohttp
 import msgspec
 
 from pyiexec.chain.abi import decode_revert
+from pyiexec.foundation.clock import SystemClock
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import Address, to_bytes, to_hex
 
@@ -48,6 +48,7 @@ class JsonRpc:
         self.count = self.failures = 0
         self.on_answer: Callable[[float], None] = lambda _seconds: None
         self._ids = itertools.count(1)
+        self._clock = SystemClock()
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
@@ -82,8 +83,7 @@ class JsonRpc:
             connector = aiohttp.TCPConnector(limit=self._connections)
             self._session = aiohttp.ClientSession(timeout=self._timeout, connector=connector)
         body = msgspec.json.encode(payload)
-        clock = asyncio.get_running_loop().time
-        began = clock()
+        began = self._clock.monotonic()
         try:
             async with self._session.post(
                 self.url, data=body, headers={"content-type": "application/json"}
@@ -93,7 +93,7 @@ class JsonRpc:
             self.failures += 1
             reason = type(error).__name__ if self._is_unfit(str(error)) else str(error)
             raise IexecError("CHAIN_UNREACHABLE", f"no answer from {self.host}: {reason}") from None
-        self.on_answer(clock() - began)
+        self.on_answer(self._clock.monotonic() - began)
         try:
             return msgspec.json.decode(answer)
         except msgspec.DecodeError:

@@ -7,7 +7,6 @@ the next commit, each behind its own savepoint, so a burst costs one flush.
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import re
 import threading
@@ -20,6 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 import anyio
 import sqlalchemy as sa
 
+from pyiexec.foundation.clock import SystemClock
 from pyiexec.foundation.logs import get_logger
 from pyiexec.foundation.statements import Statement
 from pyiexec.protocol.errors import IexecError
@@ -185,6 +185,7 @@ class Database(ABC):
         self.on_write: Callable[[float], None] = _ignore
         self.on_read: Callable[[float], None] = _ignore
         self._answered: float | None = None
+        self._clock = SystemClock()
 
     @staticmethod
     async def open(url: str, migrations: Sequence[Migrations] = (), *, durable: bool = False) -> Database:
@@ -288,14 +289,13 @@ class Database(ABC):
         Raises:
             IexecError: ``DATABASE_UNAVAILABLE``.
         """
-        if self._answered is None or asyncio.get_running_loop().time() - self._answered > _HEARD_OF:
+        if self._answered is None or self._clock.monotonic() - self._answered > _HEARD_OF:
             await self.read(lambda connection: connection.execute(sa.text("SELECT 1")))
         return ""
 
     @contextmanager
     def _measured(self, tell: Callable[[float], None]) -> Iterator[None]:
-        clock = asyncio.get_running_loop().time
-        began = clock()
+        began = self._clock.monotonic()
         try:
             yield
         except IexecError as error:
@@ -303,7 +303,7 @@ class Database(ABC):
                 self.failures += 1
                 self._answered = None
             raise
-        self._answered = clock()
+        self._answered = self._clock.monotonic()
         tell(self._answered - began)
 
     @asynccontextmanager

@@ -86,10 +86,6 @@ class Health:
         found = [watched.found for watched in self._watched]
         return Readiness(all(one.ok for one in found), self.service, found)
 
-    def last_found(self) -> dict[str, float]:
-        """1 or 0 for each dependency that was looked at."""
-        return {watched.found.name: float(watched.found.ok) for watched in self._watched if watched.looked_at}
-
 
 class _Watched:
     def __init__(self, name: str, check: Check, clock: Clock) -> None:

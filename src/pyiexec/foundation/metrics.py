@@ -27,8 +27,9 @@ log = get_logger(__name__)
 
 #: Media types of the two formats.
 OPEN_METRICS, PLAIN_TEXT = "application/openmetrics-text", "text/plain"
-#: Seconds that everything asked for a page may take together; what is late is left out of it.
-_PATIENCE = 1.0
+#: Seconds that everything asked for a page may take together, longer than a dependency has to answer; what is late is
+#: left out of the page.
+_PATIENCE = 2.0
 #: Seconds, for what takes moments and for what takes minutes.
 MOMENTS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 MINUTES = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 14400.0)
@@ -82,7 +83,7 @@ def families_of(*modules: object) -> list[Family]:
 
 
 BUILD_INFO = gauge("build_info", "1 for the service and the version that answer", "service", "version")
-READY = gauge("ready", "1 while a dependency can be used, 0 while it cannot, as last looked at", "dependency")
+READY = gauge("ready", "1 while a dependency can be used, 0 while it cannot", "dependency")
 
 
 def wants_exposition(accept: str) -> bool:

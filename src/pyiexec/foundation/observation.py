@@ -54,9 +54,14 @@ class Observation:
 
     def __init__(self, service: str, clock: Clock) -> None:
         self._service = service
+        self._clock = clock
         self.metrics = Metrics(service)
         self.health = Health(service, clock)
-        self.metrics.watch(READY, self.health.last_found)
+        self.metrics.ask(READY, self._readiness)
+
+    async def _readiness(self) -> dict[str, float]:
+        found = await self.health.readiness()
+        return {dependency.name: float(dependency.ok) for dependency in found.dependencies}
 
     def database(self, database: Database) -> None:
         """Show how the service's database does; the service needs it."""
@@ -69,7 +74,7 @@ class Observation:
 
     def around(self, app: Application) -> Application:
         """The service's application, its requests observed; to be the outermost."""
-        return Traffic(app, self.metrics)
+        return Traffic(app, self.metrics, self._clock)
 
     async def exposition(self, request: Request[Any, Any, Any]) -> Response[bytes]:
         """The answer to Prometheus."""

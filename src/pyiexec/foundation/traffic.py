@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Any
 
 from prometheus_client import Histogram
 
+from pyiexec.foundation.clock import Clock
 from pyiexec.foundation.http import Application
 from pyiexec.foundation.logs import traced
 from pyiexec.foundation.metrics import Metrics, histogram
@@ -30,8 +30,9 @@ _TYPE = re.compile(r":[a-z]+(?=})")
 class Traffic:
     """Stands before a service's application."""
 
-    def __init__(self, app: Application, metrics: Metrics) -> None:
+    def __init__(self, app: Application, metrics: Metrics, clock: Clock) -> None:
         self._app = app
+        self._clock = clock
         self._seconds = metrics.histogram(REQUEST_SECONDS)
         # Looking a series up by its labels costs more than counting.
         self._series: dict[tuple[str, str, int], Histogram] = {}
@@ -41,12 +42,11 @@ class Traffic:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        clock = asyncio.get_running_loop().time
-        began = clock()
+        began = self._clock.monotonic()
 
         async def send_measured(message: Any) -> None:
             if message["type"] == "http.response.start":
-                self._measured(scope, message["status"], clock() - began)
+                self._measured(scope, message["status"], self._clock.monotonic() - began)
             await send(message)
 
         trace = _trace(scope)
