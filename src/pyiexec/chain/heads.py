@@ -9,6 +9,7 @@ and topic).
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -163,9 +164,15 @@ class HeadFeed(Running):
         self._jitter = jitter
         self._poll_seconds = poll_seconds
         self._readers: set[Subscription] = set()
+        self._heard_at = -math.inf
         self.newest: Head | None = None
         self.running = False
         self.connected = False
+
+    @property
+    def quiet_seconds(self) -> float:
+        """For how long nothing was heard of the node; infinite before it was for the first time."""
+        return self._clock.monotonic() - self._heard_at
 
     @asynccontextmanager
     async def subscribe(self) -> AsyncIterator[Subscription]:
@@ -217,6 +224,7 @@ class HeadFeed(Running):
 
     def _publish(self, head: Head) -> None:
         self.connected = True
+        self._heard_at = self._clock.monotonic()
         if self.newest is not None and self.newest.hash == head.hash:
             return
         self.newest = head

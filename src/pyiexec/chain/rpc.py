@@ -6,7 +6,7 @@ Source: Ethereum JSON-RPC specification, JSON-RPC 2.0 batches.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ import aiohttp
 import msgspec
 
 from pyiexec.chain.abi import decode_revert
+from pyiexec.foundation.clock import SystemClock
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import Address, to_bytes, to_hex
 
@@ -38,12 +39,16 @@ class JsonRpc:
 
     Attributes:
         count: requests sent so far, counting each call of a batch.
+        failures: times so far that the node did not answer.
+        on_answer: told how many seconds each answer took.
     """
 
     def __init__(self, url: str, *, timeout: float = 30.0, connections: int = 16) -> None:
         self.url = url
-        self.count = 0
+        self.count = self.failures = 0
+        self.on_answer: Callable[[float], None] = lambda _seconds: None
         self._ids = itertools.count(1)
+        self._clock = SystemClock()
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
@@ -78,14 +83,17 @@ class JsonRpc:
             connector = aiohttp.TCPConnector(limit=self._connections)
             self._session = aiohttp.ClientSession(timeout=self._timeout, connector=connector)
         body = msgspec.json.encode(payload)
+        began = self._clock.monotonic()
         try:
             async with self._session.post(
                 self.url, data=body, headers={"content-type": "application/json"}
             ) as response:
                 answer = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            self.failures += 1
             reason = type(error).__name__ if self._is_unfit(str(error)) else str(error)
             raise IexecError("CHAIN_UNREACHABLE", f"no answer from {self.host}: {reason}") from None
+        self.on_answer(self._clock.monotonic() - began)
         try:
             return msgspec.json.decode(answer)
         except msgspec.DecodeError:

@@ -31,10 +31,18 @@ directory_option = click.option(
 @click.option("--seed", type=int, default=1, show_default=True, help="Decides which workers lie.")
 @click.option("--native", is_flag=True, help="Pay in the chain's own coin instead of RLC the token.")
 @click.option("--any-ports", is_flag=True, help="Listen on free TCP ports instead of the usual ones.")
+@click.option("--metrics", is_flag=True, help="Let Prometheus ask the workers too; its prometheus.yml is written.")
 @directory_option
 @json_option
 def up(
-    workers: int, block_time: float, bad: int, seed: int, native: bool, any_ports: bool, directory: Path | None
+    workers: int,
+    block_time: float,
+    bad: int,
+    seed: int,
+    native: bool,
+    any_ports: bool,
+    metrics: bool,
+    directory: Path | None,
 ) -> None:
     """Start a local network and keep it running in the background.
 
@@ -54,6 +62,7 @@ def up(
         mixed=block_time == 0,
         native=native,
         ports=Ports() if any_ports else FIXED_PORTS,
+        metrics=metrics,
     )
     fresh = daemon.running_pid(folder) is None
     if fresh:

@@ -41,6 +41,7 @@ async def show(task_id: Bytes32, open_client: Any) -> None:
     """Show a task on chain, and what the scheduler says of it."""
     from pyiexec.protocol.primitives import TaskId, to_hex
     from pyiexec.protocol.tasks import TaskStatus
+    from pyiexec.protocol.traces import trace_of
 
     async with open_client() as client:
         found = await client.tasks.show(TaskId(task_id))
@@ -54,6 +55,7 @@ async def show(task_id: Bytes32, open_client: Any) -> None:
             "taskId": task_id,
             "status": found.status.name,
             "dealId": found.deal_id,
+            "trace": trace_of(found.deal_id),
             "index": found.index,
             "contributors": list(found.contributors),
             "contributionDeadline": found.contribution_deadline,
@@ -69,6 +71,7 @@ async def show(task_id: Bytes32, open_client: Any) -> None:
     facts = {
         "status": found.status.name,
         "deal": found.deal_id,
+        "trace": trace_of(found.deal_id),
         "index": found.index,
         "contributions until": moment(found.contribution_deadline),
         "final deadline": moment(found.final_deadline),
@@ -176,6 +179,8 @@ def _show_reasons(found: Explanation) -> None:
         awaits = found.awaited
         click.echo(f"It waits for {printable(awaits.what)}  [{printable(awaits.code)}]")
         click.echo(f"  until {printable(awaits.until)}; then {printable(awaits.then)}.")
+    if found.trace:
+        click.echo(f"Its trace in every log: {found.trace}")
     click.echo(f"\nWhat the {found.source} has seen:\n")
     steps = [[step.date, step.who, step.state, step.reason, step.meaning] for step in found.history]
     table("", ["when", "who", "state", "reason", "meaning"], [[printable(cell) for cell in row] for row in steps])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -56,8 +57,8 @@ _CHAIN = Parameter("chain_id", {"type": "string", "pattern": "^[0-9]{1,16}$"}, "
 _POOL = Parameter("address", {"type": "string", "pattern": "^0x[0-9a-fA-F]{40}$"}, "the workerpool", place="path")
 
 
-def create_app(register: Register) -> Litestar:
-    """The service over a register."""
+def create_app(register: Register, more: Sequence[BaseRouteHandler] = ()) -> Litestar:
+    """The service over a register, with further routes."""
 
     @get(
         "/{chain_id:str}/workerpools/{address:str}",
@@ -92,7 +93,7 @@ def create_app(register: Register) -> Litestar:
         """That the service answers."""
         return Alive(True, "compass", __version__)
 
-    handlers: list[BaseRouteHandler] = [show, set_url, version, health]
+    handlers: list[BaseRouteHandler] = [show, set_url, version, health, *more]
     return Litestar(
         documented("iExec compass", handlers),
         exception_handlers=EXCEPTION_HANDLERS,

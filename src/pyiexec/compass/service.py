@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 import anyio
 
 from pyiexec.chain.hub import Hub
+from pyiexec.chain.observed import observe_nodes
 from pyiexec.chain.rpc import JsonRpc
 from pyiexec.compass.app import create_app
 from pyiexec.compass.register import Register
@@ -14,6 +15,7 @@ from pyiexec.compass.settings import CompassSettings
 from pyiexec.foundation import http
 from pyiexec.foundation.clock import Clock, SystemClock
 from pyiexec.foundation.database import Database, Migrations
+from pyiexec.foundation.observation import Observation
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.pool_urls import check_origin
 from pyiexec.protocol.primitives import Address, checksum
@@ -38,15 +40,19 @@ async def serve(settings: CompassSettings, *, ready: http.Ready, stop: anyio.Eve
         for chain in settings.chains
         for address, url in chain.workerpools.items()
     }
+    time = clock or SystemClock()
+    observation = Observation("compass", time)
     async with AsyncExitStack() as stack:
         database = await Database.open(settings.database_url, [MIGRATIONS], durable=True)
         stack.push_async_callback(database.close)
+        observation.database(database)
         hubs = {
             chain.chain_id: Hub(await stack.enter_async_context(JsonRpc(chain.rpc_url)), chain.hub)
             for chain in settings.chains
         }
-        app = create_app(Register(database, hubs, known, clock or SystemClock()))
-        await http.serve(app, settings.host, settings.port, ready=ready, stop=stop)
+        observe_nodes(observation, *(hub.rpc for hub in hubs.values()))
+        app = create_app(Register(database, hubs, known, time), observation.routes())
+        await http.serve(observation.around(app), settings.host, settings.port, ready=ready, stop=stop)
 
 
 def _pool(address: str) -> Address:

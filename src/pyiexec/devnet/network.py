@@ -18,8 +18,9 @@ from pyiexec.chain.networks import LOCAL, NetworkKind, NetworkProfile
 from pyiexec.chain.rpc import JsonRpc
 from pyiexec.devnet import roles
 from pyiexec.devnet.hosting import EmbeddedHost, ProcessHost
-from pyiexec.devnet.parts import Part
+from pyiexec.devnet.parts import Kind, Part
 from pyiexec.devnet.provision import Provision, provision
+from pyiexec.devnet.scraping import PROMETHEUS_FILE, scrape_config
 from pyiexec.foundation.logs import get_logger
 from pyiexec.foundation.settings import from_json, save_settings
 from pyiexec.protocol.errors import IexecError
@@ -68,6 +69,7 @@ class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
         native: the hub holds the chain's own coin instead of RLC the token.
         restart: start parts again that end unexpectedly.
         trace_chain: log every request to the chain, in ``chain.log``.
+        metrics: workers answer Prometheus as well, and ``prometheus.yml`` says where all parts do.
     """
 
     directory: Path
@@ -83,6 +85,7 @@ class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
     ports: Ports = Ports()
     restart: bool = True
     trace_chain: bool = False
+    metrics: bool = False
 
 
 class NetworkState(msgspec.Struct, kw_only=True, rename="camel"):
@@ -277,6 +280,7 @@ class Network:
         )
 
         folder = self.options.directory
+        metrics_ports = [free_port() if self.options.metrics else None for _ in self.behaviours]
         servers = [
             market_part(folder, self.profile, ports.market),
             results_part(folder, self.profile, ports.gateway),
@@ -287,9 +291,21 @@ class Network:
             faucet_part(folder, self.profile, ports.faucet),
         ]
         workers = [
-            worker_part(folder, self.profile, self.provision.workerpool, number, behaviour)
-            for number, behaviour in enumerate(self.behaviours, start=1)
+            worker_part(folder, self.profile, self.provision.workerpool, number, behaviour, port)
+            for number, (behaviour, port) in enumerate(zip(self.behaviours, metrics_ports, strict=True), start=1)
         ]
+        if self.options.metrics:
+            scraped = [
+                (Kind.MARKET, ports.market),
+                (Kind.RESULTS, ports.gateway),
+                (Kind.SCHEDULER, ports.scheduler),
+                (Kind.SMS, ports.sms),
+                (Kind.COMPASS, ports.compass),
+                (Kind.INDEXER, ports.indexer),
+                (Kind.FAUCET, ports.faucet),
+                *((Kind.WORKER, port) for port in metrics_ports if port),
+            ]
+            (folder / PROMETHEUS_FILE).write_bytes(scrape_config(scraped))
         for parts in (servers, workers):
             async with anyio.create_task_group() as group:
                 for part in parts:

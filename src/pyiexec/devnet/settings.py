@@ -140,7 +140,14 @@ def scheduler_part(folder: Path, profile: NetworkProfile, workerpool: Address, p
     )
 
 
-def worker_part(folder: Path, profile: NetworkProfile, workerpool: Address, number: int, behaviour: str) -> Part:
+def worker_part(
+    folder: Path,
+    profile: NetworkProfile,
+    workerpool: Address,
+    number: int,
+    behaviour: str,
+    metrics_port: int | None = None,
+) -> Part:
     """Worker `number`, counted from 1."""
     assert profile.scheduler_url, "a local network has a scheduler"
     name = f"worker-{number}"
@@ -156,4 +163,5 @@ def worker_part(folder: Path, profile: NetworkProfile, workerpool: Address, numb
         gateway_url=profile.gateway_url,
         data_dir=folder / name,
         behaviour=behaviour,
+        metrics_port=metrics_port,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -36,8 +37,8 @@ class Alive(msgspec.Struct):
     version: str
 
 
-def create_app(till: Till) -> Litestar:
-    """The service over a till."""
+def create_app(till: Till, more: Sequence[BaseRouteHandler] = ()) -> Litestar:
+    """The service over a till, with further routes."""
 
     @get("/terms", **described(answer=Terms, refusals=(429,)))
     async def terms() -> Terms:
@@ -62,7 +63,7 @@ def create_app(till: Till) -> Litestar:
         """That the service answers."""
         return Alive(True, "faucet", __version__)
 
-    handlers: list[BaseRouteHandler] = [terms, give, health]
+    handlers: list[BaseRouteHandler] = [terms, give, health, *more]
     return Litestar(
         documented("iExec faucet", handlers),
         exception_handlers=EXCEPTION_HANDLERS,

@@ -12,9 +12,10 @@ from pyiexec.chain.heads import HeadFeed
 from pyiexec.chain.hub import Hub
 from pyiexec.chain.keystore import read_key_file
 from pyiexec.chain.networks import NetworkKind
+from pyiexec.chain.observed import observe_chain, observe_transactions
 from pyiexec.chain.rpc import JsonRpc
 from pyiexec.chain.transactions import MIGRATIONS as TRANSACTION_MIGRATIONS
-from pyiexec.chain.transactions import TransactionManager
+from pyiexec.chain.transactions import Totals, TransactionManager
 from pyiexec.faucet.app import create_app
 from pyiexec.faucet.rules import Terms
 from pyiexec.faucet.settings import FaucetSettings
@@ -22,6 +23,7 @@ from pyiexec.faucet.till import Till
 from pyiexec.foundation import http
 from pyiexec.foundation.clock import Clock, SystemClock
 from pyiexec.foundation.database import Database, Migrations
+from pyiexec.foundation.observation import Observation
 from pyiexec.foundation.rate_limit import Budgets, Limit, RateLimit, read_networks
 from pyiexec.protocol.errors import IexecError
 
@@ -45,15 +47,19 @@ async def serve(settings: FaucetSettings, *, ready: http.Ready, stop: anyio.Even
         raise IexecError("FAUCET_REFUSED", "nothing is given away on a main network")
     clock = clock or SystemClock()
     signer = read_key_file(settings.key_file, settings.password_file)
+    observation, totals = Observation("faucet", clock), Totals()
     async with AsyncExitStack() as stack:
         database = await Database.open(settings.database_url, [MIGRATIONS, TRANSACTION_MIGRATIONS])
         stack.push_async_callback(database.close)
+        observation.database(database)
         rpc = await stack.enter_async_context(JsonRpc(settings.rpc_url))
         feed = await stack.enter_async_context(HeadFeed(settings.rpc_url))
         chain_id, rlc = await rpc.chain_id(), await Hub(rpc, settings.hub).token()
         transactions = await stack.enter_async_context(
-            TransactionManager(rpc, signer, database, feed, chain_id=chain_id, clock=clock)
+            TransactionManager(rpc, signer, database, feed, chain_id=chain_id, clock=clock, totals=totals)
         )
+        observe_chain(observation, rpc, feed, clock)
+        observe_transactions(observation, totals, lambda: transactions)
         terms = Terms(
             chain_id=chain_id,
             account=signer.address,
@@ -68,11 +74,11 @@ async def serve(settings: FaucetSettings, *, ready: http.Ready, stop: anyio.Even
         async with anyio.create_task_group() as group:
             group.start_soon(till.keep_promises)
             app = RateLimit(
-                create_app(till),
+                create_app(till, observation.routes(refusals=(429,))),
                 Limit(settings.rate_limit, settings.rate_limit_seconds),
                 budgets,
                 clock,
                 trusted=read_networks(settings.trusted_proxies),
             )
-            await http.serve(app, settings.host, settings.port, ready=ready, stop=stop)
+            await http.serve(observation.around(app), settings.host, settings.port, ready=ready, stop=stop)
             group.cancel_scope.cancel()

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple, Self
 import aiohttp
 import msgspec
 
+from pyiexec.foundation.logs import current_trace
 from pyiexec.protocol.errors import CATALOGUE, IexecError
 from pyiexec.protocol.strangers_json import decode_json
+from pyiexec.protocol.traces import traceparent
 
 
 class Answer(NamedTuple):
@@ -36,12 +38,29 @@ class Answer(NamedTuple):
         return "; ".join(map(str, told)) if isinstance(told, list) else str(told or "")
 
 
+async def pass_trace_on(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """For ``aiohttp.ClientSession(middlewares=...)``: requests to services tell which trace they belong to."""
+    trace = current_trace()
+    if trace is not None:
+        request.headers["traceparent"] = traceparent(trace)
+    return await handler(request)
+
+
 def read_json(body: bytes) -> Any:
     """What a body decodes to; None when it holds no JSON."""
     try:
         return decode_json(body)
     except (msgspec.DecodeError, UnicodeError):
         return None
+
+
+async def unreachable(session: aiohttp.ClientSession, url: str) -> str:
+    """Why nobody serves at a URL; empty when somebody does, whatever is answered to a question without a path."""
+    try:
+        async with session.head(url, allow_redirects=False) as response:
+            return f"it answered {response.status}" if response.status >= 500 else ""
+    except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+        return f"no answer: {type(error).__name__}"
 
 
 class HttpClient:
@@ -74,7 +93,7 @@ class HttpClient:
 
     def _open(self) -> aiohttp.ClientSession:
         """A session of this object's own."""
-        return aiohttp.ClientSession()
+        return aiohttp.ClientSession(middlewares=(pass_trace_on,))
 
 
 class JsonClient(HttpClient):
@@ -98,7 +117,8 @@ class JsonClient(HttpClient):
         self._timeout = timeout
 
     def _open(self) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._timeout))
+        timeout = aiohttp.ClientTimeout(total=self._timeout)
+        return aiohttp.ClientSession(timeout=timeout, middlewares=(pass_trace_on,))
 
     async def _ask(
         self,

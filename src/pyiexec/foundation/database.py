@@ -11,14 +11,15 @@ import itertools
 import re
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from importlib import resources
 from typing import Any, NamedTuple, TypeVar
 
 import anyio
 import sqlalchemy as sa
 
+from pyiexec.foundation.clock import SystemClock
 from pyiexec.foundation.logs import get_logger
 from pyiexec.foundation.statements import Statement
 from pyiexec.protocol.errors import IexecError
@@ -33,6 +34,8 @@ GROUP_LIMIT = 256
 PAYLOAD_LIMIT = 7_900
 #: Key in `Connection.info` of what SQLite's writer announces after its commit.
 ANNOUNCED = "announced"
+#: Seconds for which a database that has just answered is taken to be there.
+_HEARD_OF = 1.0
 #: Seconds before what needs the database is tried again.
 _TRY_AGAIN = 1.0
 #: Alembic keeps the migration under way in module globals: one at a time in a process.
@@ -176,6 +179,13 @@ class Database(ABC):
         self._closed = False
         #: Commits made so far; an idle service makes none.
         self.commits = 0
+        #: Reads and writes so far for which the database was away, and writes under way.
+        self.failures = self.waiting = 0
+        #: Told how many seconds each write and read took that succeeded.
+        self.on_write: Callable[[float], None] = _ignore
+        self.on_read: Callable[[float], None] = _ignore
+        self._answered: float | None = None
+        self._clock = SystemClock()
 
     @staticmethod
     async def open(url: str, migrations: Sequence[Migrations] = (), *, durable: bool = False) -> Database:
@@ -232,7 +242,12 @@ class Database(ABC):
             IexecError: ``DATABASE_UNAVAILABLE``: nothing was written.
         """
         self._check_open()
-        written: T = await self._write(function)
+        self.waiting += 1
+        try:
+            with self._measured(self.on_write):
+                written: T = await self._write(function)
+        finally:
+            self.waiting -= 1
         return written
 
     async def insist(self, function: Callable[[sa.Connection], T]) -> T:
@@ -264,8 +279,32 @@ class Database(ABC):
             IexecError: ``DATABASE_UNAVAILABLE``.
         """
         self._check_open()
-        found: T = await self._read(function)
+        with self._measured(self.on_read):
+            found: T = await self._read(function)
         return found
+
+    async def check(self) -> str:
+        """Nothing; asked only if nobody has heard of the database for a moment.
+
+        Raises:
+            IexecError: ``DATABASE_UNAVAILABLE``.
+        """
+        if self._answered is None or self._clock.monotonic() - self._answered > _HEARD_OF:
+            await self.read(lambda connection: connection.execute(sa.text("SELECT 1")))
+        return ""
+
+    @contextmanager
+    def _measured(self, tell: Callable[[float], None]) -> Iterator[None]:
+        began = self._clock.monotonic()
+        try:
+            yield
+        except IexecError as error:
+            if error.code == "DATABASE_UNAVAILABLE":
+                self.failures += 1
+                self._answered = None
+            raise
+        self._answered = self._clock.monotonic()
+        tell(self._answered - began)
 
     @asynccontextmanager
     async def lead(self, name: str) -> AsyncIterator[Leadership]:
@@ -348,6 +387,10 @@ class Database(ABC):
 
     @abstractmethod
     async def _close(self) -> None: ...
+
+
+def _ignore(_seconds: float) -> None:
+    """For a database that nobody observes."""
 
 
 def _next_epoch(connection: sa.Connection, name: str) -> int:

@@ -14,6 +14,7 @@ import uvicorn
 from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException
 
+from pyiexec.foundation.clients import pass_trace_on
 from pyiexec.foundation.logs import get_logger
 from pyiexec.protocol.errors import IexecError
 
@@ -123,4 +124,4 @@ EXCEPTION_HANDLERS: dict[Any, Any] = {IexecError: _iexec_error, HTTPException: _
 
 def http_session(*, timeout: float = 30.0) -> aiohttp.ClientSession:
     """A client session; make it inside the event loop and close it."""
-    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout))
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout), middlewares=(pass_trace_on,))

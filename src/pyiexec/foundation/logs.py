@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TextIO
 
 import structlog
+
+from pyiexec.protocol.traces import TraceId
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
@@ -19,6 +22,17 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """A logger that carries `name` as ``part``."""
     logger: structlog.stdlib.BoundLogger = structlog.get_logger(part=name.removeprefix("pyiexec."))
     return logger
+
+
+def traced(trace: TraceId) -> AbstractContextManager[object]:
+    """Have every line that is logged in the block, and in what is started there, carry a trace."""
+    return structlog.contextvars.bound_contextvars(trace=trace)
+
+
+def current_trace() -> TraceId | None:
+    """The trace that what is done here and now belongs to."""
+    trace: TraceId | None = structlog.contextvars.get_contextvars().get("trace")
+    return trace
 
 
 def configure_logging(*, level: str = "info", json: bool = True, file: Path | None = None, service: str = "") -> None:

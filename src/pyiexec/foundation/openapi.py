@@ -68,11 +68,16 @@ class Parameter(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What comes back: a Python type or JSON schema, None for an empty body."""
+    """What comes back: a Python type or JSON schema, None for an empty body.
+
+    Attributes:
+        also: the same in other media types, for those who ask for them.
+    """
 
     kind: Any = None
     text: str = ""
     media_type: str = "application/json"
+    also: tuple[Answer, ...] = ()
 
 
 class Description(msgspec.Struct, frozen=True):
@@ -108,6 +113,7 @@ def description(
     answer: Any = dict[str, Any],
     status: int = 200,
     media_type: str = "application/json",
+    also: Sequence[Answer] = (),
     others: Mapping[int, Answer] | None = None,
     refusals: Sequence[int] = (400,),
     tags: Sequence[str] = (),
@@ -120,11 +126,12 @@ def description(
         body: type or JSON schema of the request's body.
         answer: type or JSON schema of a success; None for an empty body.
         status: HTTP status of a success.
+        also: a success in other media types.
         others: answers besides, by status.
         refusals: statuses of the refusals, which have the form of `Refusal`.
         summary: what it does; the first line of the handler's docstring when empty.
     """
-    answers = {status: Answer(answer, "success", media_type), **(others or {})}
+    answers = {status: Answer(answer, "success", media_type, tuple(also)), **(others or {})}
     for code in refusals:
         answers.setdefault(code, Answer(Refusal, _REFUSAL_TEXTS[code]))
     taken = None if body is None else Answer(body, media_type=body_media_type)
@@ -242,7 +249,7 @@ def _operation(
         return kind if isinstance(kind, dict) else known[_identity(kind)]
 
     def media(answer: Answer) -> dict[str, Any]:
-        return {answer.media_type: {"schema": schema(answer.kind)}}
+        return {each.media_type: {"schema": schema(each.kind)} for each in (answer, *answer.also)}
 
     named = {parameter.name for parameter in entry.parameters if parameter.place == "path"}
     missing = [Parameter(name, str, place="path") for name in _PATH_PARAMETER.findall(path) if name not in named]
@@ -280,7 +287,7 @@ def _kinds(entries: Iterable[Description]) -> list[Any]:
     found: dict[Any, Any] = {_identity(str): str}
     for entry in entries:
         kinds = [parameter.kind for parameter in entry.parameters]
-        kinds += [answer.kind for answer in entry.answers.values()]
+        kinds += [each.kind for answer in entry.answers.values() for each in (answer, *answer.also)]
         kinds += [entry.body.kind] if entry.body else []
         found |= {_identity(kind): kind for kind in kinds if kind is not None and not isinstance(kind, dict)}
     return list(found.values())

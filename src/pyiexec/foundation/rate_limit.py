@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pyiexec.foundation.clock import Clock
+from pyiexec.foundation.health import PROBES
 from pyiexec.protocol.errors import IexecError
 
 Scope = MutableMapping[str, Any]
@@ -272,7 +273,7 @@ class RateLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or have the service answer."""
-        if scope["type"] not in ("http", "websocket") or self._uncounted(scope):
+        if scope["type"] not in ("http", "websocket") or scope["path"] in PROBES or self._uncounted(scope):
             await self._app(scope, receive, send)
             return
         now = int(self._clock.now() * NANOSECONDS)

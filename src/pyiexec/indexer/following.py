@@ -69,6 +69,11 @@ class IndexFollower:
         self._reader = ChainReader(rpc, settings.hub.lower(), settings.rpc_batch)
         #: What reads the logs, unless another process leads or a batch is being taken in.
         self._resting: LogFollower | None = None
+        self._follower: LogFollower | None = None
+
+    def followed(self) -> int | None:
+        """The last block read; None while another process leads."""
+        return None if self._follower is None else self._follower.cursor.number
 
     def reached(self) -> Head | None:
         """The newest block, when this process knows that the index holds its state.
@@ -117,7 +122,7 @@ class IndexFollower:
             also=[LogFilter([], [POLICY_UPDATE.topic])],
         )
         async with aclosing(follower.batches()) as batches:
-            self._resting = follower
+            self._resting = self._follower = follower
             try:
                 async for batch in batches:
                     self._resting = None
@@ -128,7 +133,7 @@ class IndexFollower:
                         return
                     self._resting = follower
             finally:
-                self._resting = None
+                self._resting = self._follower = None
 
     async def _take_in(self, leadership: Leadership, batch: Batch, sources: Sources) -> bool:
         """Whether the batch could be taken in; it cannot when it goes back too far."""

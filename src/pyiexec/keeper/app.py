@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from litestar import Litestar, get
+from litestar.handlers import BaseRouteHandler
 
 from pyiexec import __version__
 from pyiexec.chain.heads import HeadFeed
@@ -48,8 +51,16 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     trouble: Trouble | None
 
 
-def create_app(keeper: Keeper, feed: HeadFeed, *, account: Address, hub: Address, chain_id: int) -> Litestar:
-    """The routes over a keeper."""
+def create_app(
+    keeper: Keeper,
+    feed: HeadFeed,
+    *,
+    account: Address,
+    hub: Address,
+    chain_id: int,
+    more: Sequence[BaseRouteHandler] = (),
+) -> Litestar:
+    """The routes over a keeper, and further ones."""
 
     @get("/health", **described(answer=Health, refusals=(503,)))
     async def health() -> Health:
@@ -71,7 +82,7 @@ def create_app(keeper: Keeper, feed: HeadFeed, *, account: Address, hub: Address
         )
 
     return Litestar(
-        documented("pyiexec keeper", [health]),
+        documented("pyiexec keeper", [health, *more]),
         exception_handlers=EXCEPTION_HANDLERS,
         openapi_config=None,
         # The process that hosts the service decides about logs.

@@ -7,6 +7,7 @@ and nothing is sent twice.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -22,7 +23,7 @@ from pyiexec.chain.heads import HeadFeed
 from pyiexec.chain.hub import EVENTS, Hub, decode_log
 from pyiexec.chain.reading import read_each
 from pyiexec.chain.signer import Signer
-from pyiexec.chain.transactions import TransactionManager
+from pyiexec.chain.transactions import Totals, TransactionManager
 from pyiexec.foundation.clock import Clock
 from pyiexec.foundation.database import Database, Leadership
 from pyiexec.foundation.logs import get_logger
@@ -34,6 +35,7 @@ from pyiexec.protocol.deadlines import deadlines
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import DealId
 from pyiexec.protocol.tasks import Task
+from pyiexec.protocol.traces import trace_of
 
 log = get_logger(__name__)
 
@@ -57,6 +59,8 @@ class Keeper:
         leading: whether this process is the one that works.
         claimed: tasks claimed since the start.
         stuck: deals with tasks that could not be claimed; they are tried again.
+        totals: what became of the account's transactions since the start.
+        transactions: those under way, while this process leads.
     """
 
     def __init__(
@@ -87,6 +91,9 @@ class Keeper:
         self.leading = False
         self.claimed = 0
         self.stuck: set[DealId] = set()
+        self.totals = Totals()
+        self.transactions: TransactionManager | None = None
+        self._follower: LogFollower | None = None
         self._chain_trouble: IexecError | None = None
         self._claim_trouble: IexecError | None = None
 
@@ -98,6 +105,10 @@ class Keeper:
     async def open_deals(self) -> int:
         """How many of the deals looked after may still hold money."""
         return await self._database.read(lambda connection: store.count_open(connection, self._patronage))
+
+    def followed(self) -> int | None:
+        """The last block whose logs were read; None while another process leads."""
+        return None if self._follower is None else self._follower.cursor.number
 
     async def lead(self, leadership: Leadership) -> None:
         """Look after deals, as the only one, until cancelled.
@@ -113,15 +124,16 @@ class Keeper:
             chain_id=self._chain_id,
             clock=self._clock,
             max_gas_price=self._settings.max_gas_price,
+            totals=self.totals,
         )
-        self.leading = True
+        self.leading, self.transactions = True, manager
         try:
             async with manager, anyio.create_task_group() as group:
                 group.start_soon(self._tell_time)
                 group.start_soon(self._take_notice, leadership)
                 await self._look_after(leadership, manager)
         finally:
-            self.leading = False
+            self.leading, self.transactions, self._follower = False, None, None
 
     # --- what the chain tells -----------------------------------------------------------------------------------------
 
@@ -134,7 +146,7 @@ class Keeper:
                     self._news.set()
 
     async def _take_notice(self, leadership: Leadership) -> None:
-        follower = LogFollower(
+        self._follower = follower = LogFollower(
             self._hub.rpc,
             self._feed,
             addresses=[self._hub.address],
@@ -271,7 +283,9 @@ class Keeper:
         self._claimed_block = max(self._claimed_block, receipt.block_number)
         self._claim_trouble = None
         self.claimed += len(claim.slots)
-        log.info("claimed", first=first, tasks=len(claim.slots), way=claim.way.name, block=receipt.block_number)
+        for deal_id, tasks in Counter(slot.deal_id for slot in claim.slots).items():
+            told = {"deal": deal_id, "tasks": tasks, "way": claim.way.name, "block": receipt.block_number}
+            log.info("claimed", trace=trace_of(deal_id), **told)
         return list(claim.slots)
 
 

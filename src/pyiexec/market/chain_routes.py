@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import Request, get
+from litestar import Request, Response, get
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath
 
 from pyiexec import __version__
 from pyiexec.foundation.database import Database
+from pyiexec.foundation.metrics import gauge
+from pyiexec.foundation.observation import ACCEPT, EXPOSITION, Observation
 from pyiexec.foundation.openapi import described
 from pyiexec.market import deals, descriptions, queries
 from pyiexec.market.filters import read_category_filter, read_chain, read_deal_filter, read_window
@@ -20,18 +22,29 @@ from pyiexec.market.queries import Counts
 from pyiexec.market.reading import read_bytes32, read_integer
 from pyiexec.protocol.orders import ORDER_KINDS
 
+OPEN_ORDERS = gauge("market_open_orders", "orders that can be matched", "kind")
+
 AnyRequest = Request[Any, Any, Any]
 
 
-def chain_routes(database: Database, progress: Progress, chain_id: int) -> list[BaseRouteHandler]:
+def chain_routes(
+    database: Database, progress: Progress, chain_id: int, observation: Observation
+) -> list[BaseRouteHandler]:
     """The routes over a book.
 
     Args:
         database: the book.
         progress: how far the chain was followed.
         chain_id: the chain served; every request must name it.
+        observation: answers Prometheus.
     """
     counts = Counts()
+
+    async def open_orders() -> dict[str, float]:
+        found = await database.read(queries.statuses)
+        return {kind: found.get(kind, {}).get(Status.OPEN, 0) for kind in ORDER_KINDS}
+
+    observation.metrics.ask(OPEN_ORDERS, open_orders)
 
     @get("/version", **described(answer=descriptions.Version, refusals=()))
     async def version() -> dict[str, Any]:
@@ -43,9 +56,11 @@ def chain_routes(database: Database, progress: Progress, chain_id: int) -> list[
         """That the service answers."""
         return {"ok": True, "service": "market", "version": __version__}
 
-    @get("/metrics", **described(*descriptions.CHAIN, answer=descriptions.Metrics))
-    async def metrics(request: AnyRequest) -> dict[str, Any]:
-        """How many orders there are, and how far the chain was followed."""
+    @get("/metrics", **described(*descriptions.CHAIN_FOR_JSON, ACCEPT, answer=descriptions.Metrics, also=EXPOSITION))
+    async def metrics(request: AnyRequest) -> dict[str, Any] | Response[bytes]:
+        """How many orders there are, and how far the chain was followed; to Prometheus, all metrics."""
+        if (exposition := await observation.exposition_if_wanted(request)) is not None:
+            return exposition
         read_chain(request.query_params, chain_id)
         numbers, stored = await database.read(lambda db: (queries.statuses(db), queries.cursor_block(db)))
         numbers = {f"{kind}s": numbers.get(kind, {}) for kind in ORDER_KINDS}

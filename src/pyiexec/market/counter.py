@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from pyiexec.foundation.http import Application
+from pyiexec.foundation.traffic import ROUTE
 from pyiexec.market.app import MAX_BODY_BYTES, refused
 from pyiexec.market.bodies import read_json, read_order
 from pyiexec.market.desk import Desk
@@ -76,6 +77,7 @@ class Counter:
             if work is None:
                 await app(scope, receive, send)
                 return
+            scope[ROUTE] = scope["path"]
             status = 200
             try:
                 answer = await work

@@ -29,6 +29,7 @@ def _number(low: int = 0, high: int = MAX_SAFE_INTEGER) -> dict[str, Any]:
 
 
 CHAIN = (Parameter("chainId", str, "the chain served", required=True),)
+CHAIN_FOR_JSON = (Parameter("chainId", str, "the chain served; Prometheus need not name it"),)
 CHALLENGE = (*CHAIN, Parameter("address", ADDRESS, "who is going to sign", required=True))
 LOGIN = (
     *CHAIN,

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from pyiexec.foundation.glances import Glances, Run
 from pyiexec.foundation.http import Application
+from pyiexec.foundation.traffic import ROUTE
 from pyiexec.market.filters import LENIENT_TAG_BITS, Filter, Window, read_chain, read_filter, read_window
 from pyiexec.market.listing import BULK_VOLUME, timestamp
 from pyiexec.market.queries import Counts, page_query
@@ -151,6 +152,7 @@ class Pages:
             except (IexecError, ValueError):
                 await app(scope, receive, send)
                 return
+            scope[ROUTE] = scope["path"]
             headers = [*HEADERS, (b"content-length", b"%d" % len(body))]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": body})

@@ -17,6 +17,10 @@ class Progress:
         self._clock = clock
         self.follower: LogFollower | None = None
 
+    def followed(self) -> int | None:
+        """The last block read; None in a process that does not follow the chain."""
+        return None if self.follower is None else self.follower.cursor.number
+
     def report(self, stored: int) -> dict[str, Any]:
         """Blocks processed, and how far that is behind the node.
 

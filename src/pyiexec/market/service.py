@@ -12,12 +12,14 @@ import msgspec
 from pyiexec.chain.follower import MIGRATIONS as FOLLOWER_MIGRATIONS
 from pyiexec.chain.follower import LogFollower, load_cursor
 from pyiexec.chain.heads import HeadFeed
+from pyiexec.chain.observed import observe_chain, observe_follower
 from pyiexec.chain.rpc import JsonRpc
 from pyiexec.foundation import http
 from pyiexec.foundation.clock import Clock, SystemClock
 from pyiexec.foundation.database import Database, Leadership, Migrations
 from pyiexec.foundation.glances import Glances
 from pyiexec.foundation.logs import get_logger
+from pyiexec.foundation.observation import Observation
 from pyiexec.foundation.rate_limit import Budgets, Limit, RateLimit, Scope, read_networks
 from pyiexec.market import watcher
 from pyiexec.market.app import create_app
@@ -58,10 +60,12 @@ async def serve(settings: MarketSettings, *, ready: http.Ready, stop: anyio.Even
         IexecError: ``PORT_TAKEN``, ``DATABASE_UNAVAILABLE``.
     """
     clock = clock or SystemClock()
+    observation = Observation("market", clock)
     async with AsyncExitStack() as stack:
         # What is answered as published is on disk, whatever happens to the machine.
         database = await Database.open(settings.database_url, [MIGRATIONS, FOLLOWER_MIGRATIONS], durable=True)
         stack.push_async_callback(database.close)
+        observation.database(database)
         glances = Glances(database, settings.database_url)
         stack.callback(glances.close)
         pages = Pages(glances, settings.chain_id)
@@ -80,6 +84,8 @@ async def serve(settings: MarketSettings, *, ready: http.Ready, stop: anyio.Even
         counter = Counter(desk, settings.chain_id)
         feed = await stack.enter_async_context(HeadFeed(settings.rpc_url))
         progress = Progress(feed, clock)
+        observe_chain(observation, rpc, feed, clock)
+        observe_follower(observation, feed, progress.followed)
         if settings.rebuild:
             await database.write(lambda connection: watcher.forget(connection, int(clock.now() * 1000)))
         bounds = {"backlog": settings.listener_backlog, "capacity": settings.listeners}
@@ -93,12 +99,14 @@ async def serve(settings: MarketSettings, *, ready: http.Ready, stop: anyio.Even
             stream = create_stream(database, broadcast, settings.chain_id, settings.heartbeat_seconds)
             routes = [
                 *order_routes(database, pages, counter, desk, settings.chain_id),
-                *chain_routes(database, progress, settings.chain_id),
+                *chain_routes(database, progress, settings.chain_id, observation),
+                *observation.routes(metrics=False),
             ]
             app = rooms.beside(pages.before(counter.before(create_app([*routes, stream]))))
             limited = _limited(app, settings, clock, stack, rooms.is_known)
+            observed = observation.around(limited)
             await http.serve(
-                limited, settings.host, settings.port, ready=ready, stop=stop, share_port=settings.share_port
+                observed, settings.host, settings.port, ready=ready, stop=stop, share_port=settings.share_port
             )
             group.cancel_scope.cancel()
 

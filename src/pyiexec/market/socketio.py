@@ -17,6 +17,7 @@ import socketio  # type: ignore[import-untyped]
 from pyiexec.foundation.http import Application
 from pyiexec.foundation.logs import get_logger
 from pyiexec.foundation.rate_limit import Scope
+from pyiexec.foundation.traffic import ROUTE
 from pyiexec.market.events import ROOMS, Event
 from pyiexec.market.messages import MESSAGES
 
@@ -57,8 +58,14 @@ class Rooms:
 
     def beside(self, app: Application) -> Application:
         """An application that answers clients of socket.io itself, and leaves everybody else to `app`."""
-        application: Application = socketio.ASGIApp(self._server, app, socketio_path=PATH.strip("/"))
-        return application
+        answer: Application = socketio.ASGIApp(self._server, app, socketio_path=PATH.strip("/"))
+
+        async def serve(scope: Scope, receive: Any, send: Any) -> None:
+            if scope["type"] == "http" and scope["path"].startswith(PATH):
+                scope[ROUTE] = PATH
+            await answer(scope, receive, send)
+
+        return serve
 
     def is_known(self, scope: Scope) -> bool:
         """Whether a request belongs to a connection that stands: only its handshake is a new one."""

@@ -31,7 +31,8 @@ from pyiexec.market.review import review
 from pyiexec.market.tables import ORDERS
 from pyiexec.protocol.deals import BoostDeal, Deal
 from pyiexec.protocol.errors import IexecError
-from pyiexec.protocol.primitives import NULL_ADDRESS, Address, checksum
+from pyiexec.protocol.primitives import NULL_ADDRESS, Address, DealId, bytes32, checksum
+from pyiexec.protocol.traces import trace_of
 
 T = TypeVar("T")
 
@@ -292,5 +293,9 @@ async def watch(
                 await clock.sleep(_RETRY_SECONDS)
         if batch.rewound_to is not None:
             log.info("the chain went back", to=batch.rewound_to)
+        for fact in news.facts:
+            if isinstance(fact, Matched):
+                deal_id = DealId(bytes32(fact.deal_id))
+                log.info("orders matched", deal=deal_id, trace=trace_of(deal_id), block=fact.block_number)
         if batch.logs:
             log.info("the chain moved orders", events=len(batch.logs), block=batch.cursor.number)

@@ -14,6 +14,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.response import Stream
 
 from pyiexec import __version__
+from pyiexec.foundation.logs import get_logger
 from pyiexec.foundation.openapi import Answer, Parameter, described
 from pyiexec.protocol.errors import IexecError
 from pyiexec.results.options import EVERYWHERE, check_known, read_add, read_argument, read_count
@@ -22,6 +23,8 @@ from pyiexec.results.uploads import add_files, boundary_of
 from pyiexec.storage.dag_pb import Link
 from pyiexec.storage.directories import Directory
 from pyiexec.storage.node import ContentNode, Stored, resolve, too_large
+
+log = get_logger(__name__)
 
 #: Room for the frame around the files of a multipart request.
 _FRAME_BYTES = 1024 * 1024
@@ -113,6 +116,7 @@ def node_routes(node: ContentNode, max_upload_bytes: int) -> list[BaseRouteHandl
             lines.append(_line({"Name": link.name, "Hash": str(link.cid), "Size": str(link.dag_bytes)}))
         if not lines:
             raise IexecError("BAD_REQUEST", "the form holds no file")
+        log.info("content added", cid=str(link.cid), bytes=link.dag_bytes)
         return Response(b"".join(lines), media_type=MediaType.JSON)
 
     @post("/api/v0/cat", **_call("offset", "length", media_type="application/octet-stream", answer=str))

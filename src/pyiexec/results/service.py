@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -11,10 +12,13 @@ import anyio
 from litestar.handlers import BaseRouteHandler
 
 from pyiexec.chain.hub import Hub
+from pyiexec.chain.observed import observe_nodes
 from pyiexec.chain.rpc import JsonRpc
 from pyiexec.foundation import http
+from pyiexec.foundation.clients import unreachable
 from pyiexec.foundation.clock import Clock, SystemClock
 from pyiexec.foundation.database import Database, Migrations
+from pyiexec.foundation.observation import Observation
 from pyiexec.protocol.errors import IexecError
 from pyiexec.results.app import create_app
 from pyiexec.results.proxy import Proxy
@@ -43,6 +47,7 @@ async def serve(settings: ResultsSettings, *, ready: http.Ready, stop: anyio.Eve
             ``DATABASE_UNAVAILABLE``.
     """
     clock = clock or SystemClock()
+    observation = Observation("results", clock)
     async with AsyncExitStack() as stack:
         store = ContentStore(Path(settings.directory), settings.capacity_bytes)
         store.discard_unfinished()
@@ -50,6 +55,7 @@ async def serve(settings: ResultsSettings, *, ready: http.Ready, stop: anyio.Eve
         if settings.kubo_url is not None:
             session = await stack.enter_async_context(aiohttp.ClientSession())
             node = KuboNode(settings.kubo_url, session)
+            observation.health.needs("kubo", partial(unreachable, session, settings.kubo_url))
         sessions = Sessions(
             store.incoming,
             node,
@@ -59,13 +65,24 @@ async def serve(settings: ResultsSettings, *, ready: http.Ready, stop: anyio.Eve
             make_room=store.space.check,
         )
         await sessions.forget_expired()
-        proxied = await _proxied(settings, store, node, clock, stack)
-        app = create_app(node, sessions, settings.max_upload_bytes, proxied)
-        await http.serve(app, settings.host, settings.port, ready=ready, stop=stop)
+        observation.health.needs("disk", partial(_unwritable, store.incoming))
+        proxied = await _proxied(settings, store, node, clock, stack, observation)
+        app = create_app(node, sessions, settings.max_upload_bytes, [*proxied, *observation.routes()])
+        await http.serve(observation.around(app), settings.host, settings.port, ready=ready, stop=stop)
+
+
+async def _unwritable(folder: Path) -> str:
+    """Why nothing can be written to a folder; empty when it can."""
+    return "" if os.access(folder, os.W_OK) else "it cannot be written to"
 
 
 async def _proxied(
-    settings: ResultsSettings, store: ContentStore, node: ContentNode, clock: Clock, stack: AsyncExitStack
+    settings: ResultsSettings,
+    store: ContentStore,
+    node: ContentNode,
+    clock: Clock,
+    stack: AsyncExitStack,
+    observation: Observation,
 ) -> list[BaseRouteHandler]:
     """The routes of the result proxy, none without a chain."""
     if settings.rpc_url is None or settings.hub is None or settings.chain_id is None:
@@ -79,6 +96,8 @@ async def _proxied(
     database = await Database.open(database_url, [MIGRATIONS], durable=True)
     stack.push_async_callback(database.close)
     rpc = await stack.enter_async_context(JsonRpc(settings.rpc_url))
+    observation.database(database)
+    observe_nodes(observation, rpc)
     proxy = Proxy(
         database,
         node,

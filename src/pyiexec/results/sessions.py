@@ -26,8 +26,11 @@ import anyio.to_thread
 import msgspec
 
 from pyiexec.foundation.clock import Clock
+from pyiexec.foundation.logs import get_logger
 from pyiexec.protocol.errors import IexecError
 from pyiexec.storage.node import ContentNode, too_large, unwritable
+
+log = get_logger(__name__)
 
 _NAME = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _NAME_BYTES = 16
@@ -252,6 +255,7 @@ class Sessions:
             scratch.replace(folder / "stored.json")
 
         await anyio.to_thread.run_sync(write_down)
+        log.info("content added", cid=str(stored.cid))
 
 
 async def _while_alive(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -18,6 +18,7 @@ from pyiexec import __version__
 from pyiexec.chain.heads import HeadFeed
 from pyiexec.foundation.clock import Clock
 from pyiexec.foundation.http import EXCEPTION_HANDLERS
+from pyiexec.foundation.observation import ACCEPT, EXPOSITION, Observation
 from pyiexec.foundation.openapi import Answer, Parameter, described, documented
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import Address, TaskId
@@ -93,6 +94,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 def make_app(
     *,
     engine: Engine,
+    observation: Observation,
     channel: WorkerChannel,
     registry: TaskRegistry,
     printouts: Printouts,
@@ -116,10 +118,11 @@ def make_app(
         """The workers seen so far."""
         return [worker_view(member) for member in engine.crew.members.values()]
 
-    @get("/metrics", **described(answer=Figures, refusals=()))
-    async def metrics() -> Figures:
-        """What the scheduler is busy with, in figures."""
-        return figures(engine.crew, engine.tally, feed.newest, stakes.latest)
+    @get("/metrics", **described(ACCEPT, answer=Figures, also=EXPOSITION, refusals=()))
+    async def metrics(request: AnyRequest) -> Figures | Response[bytes]:
+        """What the scheduler is busy with, in figures; to Prometheus, all metrics."""
+        exposition = await observation.exposition_if_wanted(request)
+        return exposition or figures(engine.crew, engine.tally, feed.newest, stakes.latest)
 
     @get("/version", media_type=MediaType.TEXT, **described(answer=str, media_type="text/plain", refusals=()))
     async def version() -> str:
@@ -135,6 +138,7 @@ def make_app(
         )
 
     routes: list[BaseRouteHandler] = [worker_channel, workers, metrics, version, health]
+    routes += observation.routes(metrics=False)
     routes += _task_routes(registry, followers)
     routes += _log_routes(registry, printouts, access, followers, clock, chain_id)
     return Litestar(

@@ -7,7 +7,8 @@ wanted is decided anew from what is found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, Protocol, TypeVar
 
 import anyio
@@ -18,13 +19,14 @@ from pyiexec.chain.hub import Category, Hub
 from pyiexec.chain.reading import Reading, read_all, read_each
 from pyiexec.chain.registries import AppAsset
 from pyiexec.foundation.clock import Clock
-from pyiexec.foundation.logs import get_logger
+from pyiexec.foundation.logs import get_logger, traced
 from pyiexec.protocol.deals import Deal
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.multiaddr import decode_multiaddr
 from pyiexec.protocol.primitives import Address, DealId, ResultHash, TaskId, to_hex
 from pyiexec.protocol.results import ResultLink, format_link
 from pyiexec.protocol.tasks import Task
+from pyiexec.protocol.traces import trace_of
 from pyiexec.protocol.trust import worker_weight
 from pyiexec.scheduler.enclaves import EnclaveDesk
 from pyiexec.scheduler.events import (
@@ -123,7 +125,8 @@ class ChainWork:
                 found = await self.read_tasks(deal.task_ids(deal_id)) if with_tasks else {}
                 return DealSeen(deal_id, facts, found)
 
-            self._post(await self._reachable(read, "read deal", deal_id=deal_id))
+            with traced(trace_of(deal_id)):
+                self._post(await self._reachable(read, "read deal", deal_id=deal_id))
 
         self._group.start_soon(job)
 
@@ -255,6 +258,15 @@ class ChainWork:
                 log.warning("transaction failed", action=action, tasks=ids, attempt=attempt, error=str(error))
                 self._post(TransactionFailed(ids, job))
 
+        self._start(states, run)
+
+    def _start(self, states: Sequence[TaskState], job: Callable[[], Awaitable[None]]) -> None:
+        """Start a job, under the trace of its tasks' deal; claims may be of several deals, and have none."""
+
+        async def run() -> None:
+            with traced(states[0].trace) if len({s.deal_id for s in states}) == 1 else nullcontext():
+                await job()
+
         self._group.start_soon(run)
 
     async def _read_callback_gas(self) -> int:
@@ -290,7 +302,7 @@ class ChainWork:
                 self._post(TaskNews({state.task_id: [news]}, job))
                 return
 
-        self._group.start_soon(run)
+        self._start([state], run)
 
     # --- enclaves -----------------------------------------------------------------------------------------------------
 
@@ -314,7 +326,7 @@ class ChainWork:
                     self._post(TaskNews({state.task_id: [EnclaveNamed(challenge)]}, job))
                     return
 
-        self._group.start_soon(run)
+        self._start([state], run)
 
     async def _reachable(self, work: Callable[[], Coroutine[Any, Any, T]], what: str, **about: Any) -> T:
         """The outcome of `work`, repeated while the chain is out of reach."""

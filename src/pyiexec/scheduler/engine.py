@@ -23,6 +23,7 @@ from pyiexec.protocol.messages import Abort, Complete, Reveal, Upload
 from pyiexec.protocol.messages import Command as WorkerMessage
 from pyiexec.protocol.primitives import Address, DealId, TaskId
 from pyiexec.protocol.replicates import ReplicateStatus
+from pyiexec.protocol.traces import trace_of
 from pyiexec.protocol.trust import NEWCOMER_WEIGHT
 from pyiexec.scheduler import commands as c
 from pyiexec.scheduler import events as e
@@ -136,6 +137,11 @@ class Engine:
     def post(self, item: Item) -> None:
         """Put something before the engine; never waits."""
         self._inbox.put(item)
+
+    @property
+    def waiting(self) -> int:
+        """How many tasks need more workers than are free."""
+        return len(self._waiting)
 
     def find(self, task_id: TaskId) -> TaskState | None:
         """A task, if it is at hand."""
@@ -313,7 +319,8 @@ class Engine:
             step.changes.read[deal_id] = facts
             return
         step.changes.read[deal_id] = facts
-        log.info("deal", deal=deal_id, tasks=deal.bot_size, trust=deal.trust, requester=deal.requester)
+        told = {"deal": deal_id, "tasks": deal.bot_size, "trust": deal.trust, "requester": deal.requester}
+        log.info("deal", trace=trace_of(deal_id), **told)
         overtaken = []
         for index, task_id in zip(deal.indexes, deal.task_ids(deal_id), strict=True):
             if task_id in self.tasks or task_id in self.recent:
@@ -456,11 +463,11 @@ class Engine:
         state, commands = decide(before, events, now=now, candidates=candidates, policy=self._policy)
         tracked.state = state
         if not tracked.stored or state != before:
-            self.tally.moved(before.phase if tracked.stored else None, state.phase)
+            self.tally.followed(before if tracked.stored else None, state)
             tracked.stored = True
             step.changes.tasks[state.task_id] = state
         if state.phase is not before.phase:
-            log.info("task", task=state.task_id, phase=str(state.phase), cause=state.cause)
+            log.info("task", task=state.task_id, phase=str(state.phase), cause=state.cause, trace=state.trace)
         wanted = False
         for command in commands:
             match command:
@@ -527,4 +534,5 @@ class Engine:
         self._waiting.discard(task_id)
         state = tracked.state
         self._tell(worker, assignment(self._signer, state, worker), step)
+        log.info("assigned", task=task_id, worker=worker, trace=state.trace)
         return replicas_missing(state, self._chain_time.now(), self._policy)

@@ -20,14 +20,17 @@ from pyiexec.chain.follower import Cursor, LogFollower, load_cursor, save_cursor
 from pyiexec.chain.heads import HeadFeed
 from pyiexec.chain.hub import Hub
 from pyiexec.chain.keystore import read_key_file
+from pyiexec.chain.observed import observe_chain, observe_follower, observe_transactions
 from pyiexec.chain.rpc import JsonRpc
 from pyiexec.chain.transactions import MIGRATIONS as TRANSACTION_MIGRATIONS
-from pyiexec.chain.transactions import TransactionManager
+from pyiexec.chain.transactions import Totals, TransactionManager
+from pyiexec.foundation.clients import unreachable
 from pyiexec.foundation.clock import Clock, SystemClock
 from pyiexec.foundation.database import Database
 from pyiexec.foundation.http import Ready, http_session
 from pyiexec.foundation.http import serve as serve_http
 from pyiexec.foundation.logs import get_logger
+from pyiexec.foundation.observation import Observation
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import Address
 from pyiexec.scheduler.app import make_app
@@ -39,6 +42,7 @@ from pyiexec.scheduler.engine import Engine
 from pyiexec.scheduler.followers import Followers
 from pyiexec.scheduler.inbox import LogsSeen, TimePassed
 from pyiexec.scheduler.log_access import LogAccess
+from pyiexec.scheduler.observed import observe_scheduler
 from pyiexec.scheduler.printouts import Printouts
 from pyiexec.scheduler.registry import TaskRegistry
 from pyiexec.scheduler.settings import SchedulerSettings
@@ -117,8 +121,10 @@ async def serve(
                 heartbeat_seconds=settings.heartbeat_seconds,
             )
             stakes = Stakes(hub=hub, owner=signer.address, engine=engine, database=database, feed=feed, clock=clock)
+            observation, totals = Observation("scheduler", clock), Totals()
             app = make_app(
                 engine=engine,
+                observation=observation,
                 channel=channel,
                 registry=TaskRegistry(engine, database),
                 printouts=printouts,
@@ -140,6 +146,7 @@ async def serve(
                     chain_id=chain_id,
                     clock=clock,
                     max_gas_price=settings.max_gas_price,
+                    totals=totals,
                 ) as transactions,
                 anyio.create_task_group() as group,
             ):
@@ -154,6 +161,14 @@ async def serve(
                     chain_time=chain_time,
                     max_result_bytes=settings.max_result_bytes,
                 )
+                observation.database(database)
+                observe_chain(observation, rpc, feed, clock)
+                observe_follower(observation, feed, lambda: follower.cursor.number)
+                observe_transactions(observation, totals, lambda: transactions)
+                observe_scheduler(observation, engine, followers, stakes)
+                observation.health.needs("gateway", partial(unreachable, session, settings.gateway_url))
+                if settings.sms_url:
+                    observation.health.needs("sms", partial(unreachable, session, settings.sms_url))
                 group.start_soon(engine.run, work)
                 group.start_soon(_tell_time, feed, chain_time, engine)
                 group.start_soon(_keep_hours, chain_time, engine)
@@ -162,7 +177,7 @@ async def serve(
                 group.start_soon(stakes.run)
                 group.start_soon(printouts.run)
                 group.start_soon(_let_go, followers, stop)
-                await serve_http(app, settings.host, settings.port, ready=ready, stop=stop)
+                await serve_http(observation.around(app), settings.host, settings.port, ready=ready, stop=stop)
                 group.cancel_scope.cancel()
             await printouts.write()
     finally:

@@ -20,6 +20,7 @@ from pyiexec.protocol.reasons import Reason
 from pyiexec.protocol.replicates import ReplicateStatus
 from pyiexec.protocol.tags import requires_tee
 from pyiexec.protocol.tasks import ContributionStatus, Task, TaskStatus
+from pyiexec.protocol.traces import TraceId, trace_of
 from pyiexec.protocol.workflow import Phase
 
 Mode = Literal["contribute", "contribute_and_finalize"]
@@ -138,6 +139,11 @@ class TaskState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     explanation: str = ""
     given_up: bool = False
     dates: tuple[StatusChange, ...] = ()
+
+    @property
+    def trace(self) -> TraceId:
+        """Of its deal."""
+        return trace_of(self.deal_id)
 
     @property
     def mode(self) -> Mode:

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
+from pyiexec.protocol.replicates import ReplicateStatus
 from pyiexec.protocol.workflow import Phase
+from pyiexec.scheduler.state import TaskState
 from pyiexec.scheduler.store import Stored
+
+#: Statuses in which a replicate has ended.
+_ENDS = (ReplicateStatus.COMPLETED, ReplicateStatus.FAILED, ReplicateStatus.ABORTED)
+_LOST = "WORKER_LOST"
 
 
 class Tally:
@@ -16,6 +23,9 @@ class Tally:
         deals: deals ever noticed.
         notices: notices of deals seen since the start, repeated ones left out.
         newest_deal_block: 0 before the first deal.
+        replicates: those that ended since the start, by outcome; a worker may be lost and come back.
+        on_phase: told when a task leaves a phase, and how many seconds of chain time it was there.
+        on_end: told when a task is over, with its last phase and the seconds of chain time since its deal.
     """
 
     def __init__(self, stored: Stored) -> None:
@@ -23,12 +33,32 @@ class Tally:
         self.deals = len(stored.deals)
         self.notices = 0
         self.newest_deal_block = stored.newest_deal_block
+        self.replicates = Counter(dict.fromkeys([*map(str, _ENDS), _LOST], 0))
+        self.on_phase: Callable[[Phase, int], None] = lambda _phase, _seconds: None
+        self.on_end: Callable[[Phase, int], None] = lambda _phase, _seconds: None
 
     def deal_noticed(self, block: int | None, *, again: bool) -> None:
         """A deal was made with the pool; `again` after a reorganisation of the chain undid it."""
         self.deals += not again
         self.notices += 1
         self.newest_deal_block = max(self.newest_deal_block, block or 0)
+
+    def followed(self, before: TaskState | None, after: TaskState) -> None:
+        """A task changed; None before it was known."""
+        self.moved(None if before is None else before.phase, after.phase)
+        for replicate in after.replicates:
+            former = None if before is None else before.find(replicate.worker)
+            if replicate.status in _ENDS and (former is None or former.status is not replicate.status):
+                self.replicates[str(replicate.status)] += 1
+            if replicate.lost and not (former and former.lost):
+                self.replicates[_LOST] += 1
+        # What a former process saw is not counted again, nor what was read of a deal made long ago.
+        if before is None or after.phase is before.phase or not before.dates or not after.dates:
+            return
+        now = after.dates[-1].date
+        self.on_phase(before.phase, max(now - before.dates[-1].date, 0))
+        if after.settled and not before.settled:
+            self.on_end(after.phase, max(now - after.dates[0].date, 0))
 
     def moved(self, before: Phase | None, after: Phase) -> None:
         """A task went from one phase to another; None before it was known."""

@@ -15,9 +15,10 @@ import msgspec
 from pyiexec.chain.hub import decode_log
 from pyiexec.protocol import expectations
 from pyiexec.protocol.errors import CATALOGUE, IexecError
-from pyiexec.protocol.primitives import TaskId
+from pyiexec.protocol.primitives import DealId, TaskId, bytes32
 from pyiexec.protocol.reasons import MEANINGS, Reason
 from pyiexec.protocol.tasks import Task, TaskStatus
+from pyiexec.protocol.traces import trace_of
 from pyiexec.protocol.workflow import FailureCause, Phase, from_chain
 
 #: The hub's events that tell of a task, all of which name it first: the state it leads to, None where it stays in its
@@ -87,6 +88,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         awaited: None once the chain has settled the task.
         history: oldest first.
         silence: why the scheduler was not heard, where the chain had to tell.
+        trace: under which every part's log tells of the task's deal; empty where a scheduler does not name the deal.
     """
 
     task_id: TaskId
@@ -99,6 +101,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     awaited: Awaited | None
     history: list[Step]
     silence: Cause | None = None
+    trace: str = ""
 
 
 class _Change(msgspec.Struct):
@@ -126,6 +129,7 @@ class _Told(msgspec.Struct, rename="camel"):
     phase: str | None = None
     cause: Cause | None = None
     awaited: Awaited | None = None
+    deal_id: str = ""
 
 
 def meaning_of(reason: str) -> str:
@@ -160,6 +164,7 @@ def told_by_scheduler(task_id: TaskId, view: Mapping[str, Any]) -> Explanation:
         awaited=told.awaited,
         # The sort is stable: what happened in the same second stays in its order.
         history=sorted(steps, key=lambda step: step.date),
+        trace=trace_of(DealId(bytes32(told.deal_id))) if told.deal_id else "",
     )
 
 
@@ -211,6 +216,7 @@ def told_by_chain(
         awaited=_awaited(found) if found else None,
         history=steps,
         silence=_cause(silence) if silence else None,
+        trace=trace_of(task.deal_id),
     )
 
 

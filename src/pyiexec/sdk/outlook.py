@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from pyiexec.foundation.clients import pass_trace_on
 from pyiexec.protocol.errors import CATALOGUE, IexecError
 from pyiexec.protocol.primitives import TaskId
 
@@ -51,7 +52,8 @@ def obstacle_of(view: Mapping[str, Any]) -> Obstacle | None:
 
 
 def _session() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS))
+    timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
+    return aiohttp.ClientSession(timeout=timeout, middlewares=(pass_trace_on,))
 
 
 class SchedulerVoice:

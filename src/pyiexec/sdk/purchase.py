@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from pyiexec.foundation.logs import get_logger, traced
 from pyiexec.protocol.deadlines import FINAL_DEADLINE_RATIO
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.ids import deal_id
@@ -14,10 +15,13 @@ from pyiexec.protocol.orders import NO_DATASET, AppOrder, RequestOrder, Workerpo
 from pyiexec.protocol.params import DealParams, format_params
 from pyiexec.protocol.primitives import NULL_ADDRESS, NULL_BYTES32, Address, Bytes32, DealId
 from pyiexec.protocol.tags import combine_tags
+from pyiexec.protocol.traces import trace_of
 from pyiexec.protocol.units import format_rlc
 from pyiexec.sdk.accounts import Accounts
 from pyiexec.sdk.connection import Connection
 from pyiexec.sdk.orders import Match, Orders
+
+log = get_logger(__name__)
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -221,9 +225,14 @@ class Purchases:
             bought = sum(match.volume for match in matches)
             if bought >= quote.volume:
                 break
-            announce(deal_id(self._orders.hash(request), bought))
+            deal = deal_id(self._orders.hash(request), bought)
+            announce(deal)
             try:
-                matches.append(await self._orders.match(share.app_order, NO_DATASET, share.workerpool_order, request))
+                with traced(trace_of(deal)):
+                    log.info("buying", deal=deal, tasks=share.volume)
+                    matches.append(
+                        await self._orders.match(share.app_order, NO_DATASET, share.workerpool_order, request)
+                    )
             except IexecError as error:
                 if not matches:
                     raise

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import aiohttp
 import msgspec
 
-from pyiexec.foundation.clients import Answer, read_json
+from pyiexec.foundation.clients import Answer, pass_trace_on, read_json
 from pyiexec.protocol.eip712 import challenge_hash
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import Address, TaskId, to_bytes, to_hex
@@ -188,7 +188,8 @@ class TaskLogs:
 
 
 def _session() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS), read_bufsize=_BUFFER)
+    timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
+    return aiohttp.ClientSession(timeout=timeout, read_bufsize=_BUFFER, middlewares=(pass_trace_on,))
 
 
 def _silence(error: BaseException) -> IexecError:

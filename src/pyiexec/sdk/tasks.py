@@ -9,17 +9,21 @@ from typing import Any
 import msgspec
 
 from pyiexec.chain import calls
+from pyiexec.foundation.logs import get_logger, traced
 from pyiexec.protocol.deadlines import deadlines
 from pyiexec.protocol.deals import Deal
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import DealId, ResultDigest, TaskId, keccak256
 from pyiexec.protocol.results import parse_link, result_digest, unpack
 from pyiexec.protocol.tasks import Task, TaskStatus
+from pyiexec.protocol.traces import trace_of
 from pyiexec.sdk.compass import Compass
 from pyiexec.sdk.connection import Connection
 from pyiexec.sdk.explanations import TASK_EVENTS, Explanation, told_by_chain, told_by_scheduler
 from pyiexec.sdk.outlook import SchedulerVoice
 from pyiexec.sdk.task_logs import LogPiece, ReplicateLogs, TaskLogs
+
+log = get_logger(__name__)
 
 #: Results larger than this are refused, packed and unpacked (bytes, files).
 MAX_RESULT_BYTES = 256 << 20
@@ -160,7 +164,9 @@ class Tasks:
         link = parse_link(task.results)
         if link.storage != "ipfs":
             raise IexecError("RESULT_WRONG", f"the result is stored on {link.storage!r}, which cannot be fetched")
-        archive = await self._at.content.fetch(link.location.removeprefix("/ipfs/"), max_bytes=MAX_RESULT_BYTES)
+        with traced(trace_of(task.deal_id)):
+            archive = await self._at.content.fetch(link.location.removeprefix("/ipfs/"), max_bytes=MAX_RESULT_BYTES)
+            log.info("result", task=task_id, location=link.location, bytes=len(archive))
         try:
             files = unpack(archive, MAX_RESULT_BYTES, MAX_RESULT_FILES)
             digest = result_digest(files, callback=deal.has_callback)

@@ -19,6 +19,8 @@ from litestar.status_codes import HTTP_200_OK, HTTP_204_NO_CONTENT, HTTP_404_NOT
 from pyiexec import __version__
 from pyiexec.foundation.http import EXCEPTION_HANDLERS
 from pyiexec.foundation.logs import get_logger
+from pyiexec.foundation.metrics import gauge
+from pyiexec.foundation.observation import ACCEPT, EXPOSITION, Observation
 from pyiexec.foundation.openapi import Answer, AnyRefusal, Parameter, Refusal, described, documented
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import Address, TaskId, bytes32, checksum, is_address
@@ -41,6 +43,8 @@ MAX_BODY_BYTES = 4 * MAX_VALUE_BYTES
 
 #: What is wrong with the service, and not with the request.
 _OWN_TROUBLE = frozenset({"KEY_RING_MISSING", "KEY_RING_UNSAFE", "KEY_RING_WRONG", "SECRET_CORRUPT"})
+
+SECRETS = gauge("sms_secrets", "secrets stored", "kind")
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -133,11 +137,12 @@ def _about_check(*parameters: Parameter) -> dict[str, Any]:
     return described(*parameters, answer=None, status=204, others=others, refusals=())
 
 
-def create_app(counter: Counter, vault: Vault) -> Litestar:
+def create_app(counter: Counter, vault: Vault, observation: Observation) -> Litestar:
     """The service over a vault.
 
     Args:
         counter: takes what owners bring.
+        observation: answers probes and Prometheus.
         vault: says what is there.
     """
 
@@ -299,12 +304,17 @@ def create_app(counter: Counter, vault: Vault) -> Litestar:
         """That the service answers."""
         return Alive(True, "sms", __version__)
 
-    @get("/metrics", **described(answer=Stored, others=_refusals(429, 500, 503), refusals=()))
-    async def metrics() -> Stored:
-        """How many secrets are stored."""
-        return Stored(True, {str(kind): count for kind, count in (await vault.counts()).items()})
+    async def stored() -> dict[str, int]:
+        return {str(kind): count for kind, count in (await vault.counts()).items()}
 
-    handlers += [challenge, version, health, metrics]
+    observation.metrics.ask(SECRETS, stored)
+
+    @get("/metrics", **described(ACCEPT, answer=Stored, also=EXPOSITION, others=_refusals(429, 500, 503), refusals=()))
+    async def metrics(request: AnyRequest) -> Stored | Response[bytes]:
+        """How many secrets are stored; to Prometheus, all metrics."""
+        return await observation.exposition_if_wanted(request) or Stored(True, await stored())
+
+    handlers += [challenge, version, health, metrics, *observation.routes(metrics=False)]
     return Litestar(
         documented("iExec secret management service", handlers),
         exception_handlers={kind: _as_list(answer) for kind, answer in EXCEPTION_HANDLERS.items()},

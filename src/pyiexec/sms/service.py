@@ -8,10 +8,12 @@ from pathlib import Path
 
 import anyio
 
+from pyiexec.chain.observed import observe_nodes
 from pyiexec.chain.rpc import JsonRpc
 from pyiexec.foundation import http
 from pyiexec.foundation.clock import Clock, SystemClock
 from pyiexec.foundation.database import Database, Migrations
+from pyiexec.foundation.observation import Observation
 from pyiexec.foundation.rate_limit import Budgets, Limit, RateLimit, read_networks
 from pyiexec.protocol.eip712 import Domain
 from pyiexec.sms.app import create_app
@@ -38,12 +40,15 @@ async def serve(settings: SmsSettings, *, ready: http.Ready, stop: anyio.Event, 
             stored, ``KEY_RING_MISSING``, ``KEY_RING_UNSAFE``, ``KEY_RING_WRONG``, ``SECRET_CORRUPT``.
     """
     time = clock or SystemClock()
+    observation = Observation("sms", time)
     async with AsyncExitStack() as stack:
         database = await Database.open(settings.database_url, [MIGRATIONS], durable=True)
         stack.push_async_callback(database.close)
+        observation.database(database)
         vault = Vault(database, KeyFile(Path(settings.key_file)), time, os.urandom)
         await vault.open()
         rpc = await stack.enter_async_context(JsonRpc(settings.rpc_url))
+        observe_nodes(observation, rpc)
         counter = Counter(
             vault,
             Ownership(rpc, settings.hub),
@@ -59,10 +64,10 @@ async def serve(settings: SmsSettings, *, ready: http.Ready, stop: anyio.Event, 
                 counter.origins.add(url)
             ready(url)
 
-        app: http.Application = create_app(counter, vault)
+        app: http.Application = create_app(counter, vault, observation)
         if settings.rate_limit:
             budgets = Budgets(None, os.urandom)
             stack.callback(budgets.close)
             limit = Limit(settings.rate_limit, settings.rate_limit_seconds)
             app = RateLimit(app, limit, budgets, time, trusted=read_networks(settings.trusted_proxies))
-        await http.serve(app, settings.host, settings.port, ready=told, stop=stop)
+        await http.serve(observation.around(app), settings.host, settings.port, ready=told, stop=stop)

@@ -18,7 +18,7 @@ import aiohttp
 import anyio.to_thread
 import msgspec
 
-from pyiexec.foundation.clients import HttpClient
+from pyiexec.foundation.clients import HttpClient, pass_trace_on
 from pyiexec.protocol.errors import IexecError
 from pyiexec.storage.bandwidth import Bandwidth
 from pyiexec.storage.cid import Cid, parse_cid
@@ -192,7 +192,7 @@ class ContentClient(HttpClient):
 
     def _open(self) -> aiohttp.ClientSession:
         # Encodings are declined: the length announced must be that of the content.
-        return aiohttp.ClientSession(headers={"Accept-Encoding": "identity"})
+        return aiohttp.ClientSession(headers={"Accept-Encoding": "identity"}, middlewares=(pass_trace_on,))
 
     async def _accept(self, response: aiohttp.ClientResponse, what: str) -> None:
         if response.ok:

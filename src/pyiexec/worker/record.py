@@ -9,6 +9,7 @@ import msgspec
 from pyiexec.protocol.authorization import WorkerpoolAuthorization
 from pyiexec.protocol.primitives import ResultDigest, ResultHash, TaskId
 from pyiexec.protocol.replicates import FINAL, ReplicateStatus
+from pyiexec.protocol.traces import TraceId, trace_of
 
 Mode = Literal["contribute", "contribute_and_finalize"]
 
@@ -43,6 +44,17 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
     cause: str | None = None
     message: str = ""
     exit_code: int | None = None
+
+    @property
+    def trace(self) -> TraceId:
+        """Of its deal."""
+        return trace_of(self.authorization.deal_id)
+
+    @property
+    def told(self) -> dict[str, str | None]:
+        """What a line of the log says of it."""
+        status, message = str(self.status), self.message or None
+        return {"task": self.task_id, "status": status, "cause": self.cause, "message": message, "trace": self.trace}
 
     @property
     def task_id(self) -> TaskId:

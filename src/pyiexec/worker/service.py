@@ -21,7 +21,7 @@ from pyiexec.chain.hub import Hub
 from pyiexec.chain.keystore import read_key_file
 from pyiexec.chain.rpc import JsonRpc
 from pyiexec.chain.transactions import MIGRATIONS as TRANSACTION_MIGRATIONS
-from pyiexec.chain.transactions import TransactionManager
+from pyiexec.chain.transactions import Totals, TransactionManager
 from pyiexec.foundation.clock import Clock, SystemClock
 from pyiexec.foundation.database import Database
 from pyiexec.foundation.logs import get_logger
@@ -97,8 +97,8 @@ async def serve(
         journal = await open_journal(database, clock, identity)
         stack.push_async_callback(journal.close)
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        download = _bandwidth(settings.download_bytes_per_second, clock)
-        upload = _bandwidth(settings.upload_bytes_per_second, clock)
+        download = Bandwidth(settings.download_bytes_per_second or None, clock)
+        upload = Bandwidth(settings.upload_bytes_per_second or None, clock)
         content = await stack.enter_async_context(ContentClient(settings.gateway_url, download=download, upload=upload))
         cache = ContentCache(
             settings.data_dir / "content",
@@ -131,6 +131,7 @@ async def serve(
             [runtime for runtime in runtimes if isinstance(runtime, Metered)],
         )
         await governor.begin()
+        totals = Totals()
         feed = await stack.enter_async_context(HeadFeed(settings.rpc_url, clock=clock))
         transactions = await stack.enter_async_context(
             TransactionManager(
@@ -141,6 +142,7 @@ async def serve(
                 chain_id=chain_id,
                 clock=clock,
                 max_gas_price=settings.max_gas_price,
+                totals=totals,
             )
         )
         hub = Hub(rpc, settings.hub)
@@ -226,6 +228,28 @@ async def serve(
                 await taken_up.wait()
                 await channel.run(tasks.handle)
 
+            if settings.metrics_port is not None:
+                # Most workers tell nobody, and need not have what serves HTTP.
+                from pyiexec.worker import observed
+
+                observation = observed.observe_worker(
+                    clock=clock,
+                    database=database,
+                    rpc=rpc,
+                    feed=feed,
+                    totals=totals,
+                    transactions=transactions,
+                    channel=channel,
+                    gateway=(session, settings.gateway_url),
+                    governor=governor,
+                    tasks=tasks,
+                    journal=journal,
+                    disk=disk,
+                    stakes=stakes,
+                    download=download,
+                    upload=upload,
+                )
+                await group.start(observed.serve, observation, settings.metrics_port, stop)
             taken_up = anyio.Event()
             group.start_soon(watch.run)
             group.start_soon(tasks.run, taken_up.set)
@@ -236,10 +260,6 @@ async def serve(
             group.start_soon(announce)
             await stop.wait()
             group.cancel_scope.cancel()
-
-
-def _bandwidth(rate: int, clock: Clock) -> Bandwidth | None:
-    return Bandwidth(rate, clock) if rate else None
 
 
 async def _chain_id(rpc: JsonRpc, clock: Clock, stop: anyio.Event) -> int | None:

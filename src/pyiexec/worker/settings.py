@@ -56,6 +56,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
         calm_seconds: for how long all of them must have been so again before work goes on.
         longest_pause_seconds: for how long a task may stand still before it is given back.
         check_seconds: how often the machine is looked at.
+        metrics_port: TCP port of the loopback interface on which Prometheus and probes are answered; 0 takes a free
+            one, None serves nobody.
     """
 
     key_file: Path
@@ -88,6 +90,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     calm_seconds: Annotated[float, Meta(ge=0)] = 30.0
     longest_pause_seconds: Annotated[float, Meta(ge=0)] = 300.0
     check_seconds: Annotated[float, Meta(gt=0)] = 5.0
+    metrics_port: Annotated[int, Meta(ge=0, le=65535)] | None = None
 
     def presence_policy(self) -> Policy:
         """What the owner allows.

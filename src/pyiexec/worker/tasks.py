@@ -21,7 +21,7 @@ from pyiexec.chain.hub import Hub
 from pyiexec.chain.signer import Signer, recover
 from pyiexec.chain.transactions import TransactionManager, TransactionStatus
 from pyiexec.foundation.clock import Clock
-from pyiexec.foundation.logs import get_logger
+from pyiexec.foundation.logs import get_logger, traced
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.messages import Assign, Command, Reveal
 from pyiexec.protocol.primitives import TaskId, bytes32, to_bytes
@@ -37,6 +37,7 @@ from pyiexec.worker.journal import Journal
 from pyiexec.worker.observer import PAUSES, Observer
 from pyiexec.worker.record import TaskRecord
 from pyiexec.worker.rules import Action
+from pyiexec.worker.runs import Runs
 from pyiexec.worker.settings import WorkerSettings
 from pyiexec.worker.staging import TaskFolder
 from pyiexec.worker.watch import Watch
@@ -48,7 +49,6 @@ CONTRIBUTE_GAS, GAS_PER_CONTRIBUTOR, FINALIZE_GAS = 600_000, 20_000, 1_000_000
 REVEAL_GAS: int | None = 200_000
 #: Seconds for which facts read before a run are still good when it ends; later they are read again.
 FACTS_GOOD_FOR = 1.0
-
 _RACES = {"TRANSACTION_REVERTED", "CONTRACT_REVERTED"}
 
 
@@ -78,7 +78,7 @@ class Tasks:
         clock: Clock,
         admit: Callable[[], None] = lambda: None,
     ) -> None:
-        self._admit = admit
+        self._admit, self.runs = admit, Runs(clock)
         self._settings = settings
         self._signer = signer
         self._hub = hub
@@ -160,7 +160,7 @@ class Tasks:
             )
         after = decision.record
         if after is not None and (before is None or after.status is not before.status):
-            log.info("task", task=task_id, status=str(after.status), cause=after.cause, message=after.message or None)
+            log.info("task", **after.told)
         for action in decision.actions:
             self._act(task_id, action)
         return written
@@ -209,10 +209,10 @@ class Tasks:
 
     def _start(self, task_id: TaskId, action: Action, perform: Callable[[], Awaitable[None]]) -> None:
         # A scope, not the task's own cancellation: it waits for the threads of a sandbox.
-        scope = anyio.CancelScope()
+        scope, trace = anyio.CancelScope(), self._record(task_id).trace
 
         async def run() -> None:
-            with scope:
+            with scope, traced(trace):
                 await perform()
 
         task = asyncio.create_task(run(), name=f"{action} {task_id}")
@@ -284,7 +284,10 @@ class Tasks:
             await removal.task
         async with self._slots:
             self.apply(task_id, rules.Advanced(ReplicateStatus.STARTED))
-            self.apply(task_id, await self._produce(self._record(task_id)))
+            with self.runs.measured() as run:
+                produced = await self._produce(self._record(task_id))
+                run.outcome = "computed" if isinstance(produced, rules.Computed) else "failed"
+            self.apply(task_id, produced)
 
     async def _produce(self, record: TaskRecord) -> rules.Computed | rules.Broke:
         self._admit()

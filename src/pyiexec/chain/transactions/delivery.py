@@ -168,6 +168,7 @@ class Delivery:
             log.info("no more may be offered, waiting for cheaper blocks", hash=record.hash, max_fee=fees.max_fee)
             return
         flight.record = signed(self._signer, self._chain_id, record, flight.nonce, fees)
+        self._board.totals.replaced += 1
         log.info("offering more", hash=flight.record.hash, nonce=flight.nonce, max_fee=fees.max_fee)
         await self._store(flight)
         self.put(flight)
@@ -179,6 +180,7 @@ class Delivery:
             return
         former = flight.nonce
         nonce = self._nonces.exchange()
+        self._board.totals.replaced += 1
         log.warning("another program used the account's nonce", account=flight.record.sender, nonce=former)
         flight.record = signed(self._signer, self._chain_id, flight.record, nonce, fees)
         flight.missed_at = None
@@ -205,6 +207,7 @@ class Delivery:
 
     async def _drop(self, flight: Flight, error: IexecError) -> None:
         del self._board.pending[flight.nonce]
+        self._board.totals.refused += 1
         flight.change(
             status=TransactionStatus.REFUSED, error_code=error.code, error=error.what, nonce=None, former_hashes=()
         )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import anyio
 import msgspec
@@ -58,16 +59,50 @@ class Flight:
         return self.record
 
 
+@dataclass(eq=False)
+class Totals:
+    """What became of an account's transactions; a reorganisation may have one count twice.
+
+    Attributes:
+        included: in a block, and did what they should.
+        reverted: in a block, and did nothing.
+        refused: never reached a block.
+        replaced: offers raised, and transactions given another nonce.
+        gas: units used in blocks.
+        fees: wei paid for them.
+        on_block: told how many seconds passed from a transaction's submission to its block.
+    """
+
+    included: int = 0
+    reverted: int = 0
+    refused: int = 0
+    replaced: int = 0
+    gas: int = 0
+    fees: int = 0
+    on_block: Callable[[float], None] = lambda _seconds: None
+
+    def landed(self, record: TransactionRecord, receipt: Receipt, now: float) -> None:
+        """A transaction is in a block; `now` in Unix seconds."""
+        self.included += receipt.succeeded
+        self.reverted += not receipt.succeeded
+        self.gas += receipt.gas_used
+        self.fees += receipt.fee
+        if record.created_at:
+            self.on_block(max(now - record.created_at, 0.0))
+
+
 class Board:
     """All flights of one account.
 
     Attributes:
+        totals: what became of them.
         pending: those with a nonce and not in a block, by nonce.
         queued: those that wait for room.
         recent: those in blocks that a reorganisation may still take back.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, totals: Totals) -> None:
+        self.totals = totals
         self.pending: dict[int, Flight] = {}
         self.queued: deque[Flight] = deque()
         self.recent: dict[int, Flight] = {}

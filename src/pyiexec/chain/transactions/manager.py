@@ -21,7 +21,7 @@ from pyiexec.chain.running import Running
 from pyiexec.chain.signer import Signer
 from pyiexec.chain.transactions import queue
 from pyiexec.chain.transactions.delivery import Delivery
-from pyiexec.chain.transactions.flights import Board, Flight, signed
+from pyiexec.chain.transactions.flights import Board, Flight, Totals, signed
 from pyiexec.chain.transactions.nonces import Nonces
 from pyiexec.chain.transactions.pricing import Pricing
 from pyiexec.chain.transactions.reconciler import Reconciler
@@ -47,6 +47,7 @@ class TransactionManager(Running):
         feed: must be running.
         in_flight: bound on transactions that have a nonce and are not yet in a block.
         max_gas_price: wei per gas that is never offered more than; what is too little for the moment waits.
+        totals: counts what becomes of transactions.
     """
 
     def __init__(
@@ -60,13 +61,14 @@ class TransactionManager(Running):
         clock: Clock | None = None,
         in_flight: int = IN_FLIGHT,
         max_gas_price: int | None = None,
+        totals: Totals | None = None,
     ) -> None:
         self._rpc = rpc
         self._signer = signer
         self._database = database
         self._chain_id = chain_id
         self._clock: Clock = clock or SystemClock()
-        self._board = Board()
+        self._board = Board(totals or Totals())
         self._nonces = Nonces(in_flight)
         self._pricing = Pricing(rpc, feed, max_gas_price)
         self._delivery = Delivery(rpc, signer, database, chain_id, self._board, self._nonces, self._pricing)
@@ -234,6 +236,11 @@ class TransactionManager(Running):
     def in_flight(self) -> int:
         """How many transactions have a nonce and are not yet in a block."""
         return len(self._board.pending)
+
+    @property
+    def queued(self) -> int:
+        """How many transactions wait for room."""
+        return len(self._board.queued)
 
     async def _estimate(self, to: Address | None, data: bytes, value: int) -> int:
         try:

@@ -240,6 +240,7 @@ class Reconciler:
                 block_hash=receipt.block_hash,
             )
             flight.receipt = receipt
+            self._board.totals.landed(flight.record, receipt, self._clock.now())
             self._nonces.landed()
             self._board.recent[flight.record.id] = flight
             # Those who wait go on at once: what is on chain holds, whether our table says so yet or not.
