@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
+from pyiexec.protocol import limits
 from pyiexec.protocol.errors import CATALOGUE, IexecError
 from pyiexec.protocol.primitives import Bytes32, TaskId, keccak256, to_bytes
 
@@ -63,9 +64,9 @@ class Limits:
 
     seconds: float
     fuel: int
-    memory_bytes: int = 512 * MEBIBYTE
-    output_bytes: int = 128 * MEBIBYTE
-    log_bytes: int = MEBIBYTE
+    memory_bytes: int = limits.MEMORY_BYTES
+    output_bytes: int = limits.OUTPUT_BYTES
+    log_bytes: int = limits.LOG_BYTES
     files: int = 1024
 
 
@@ -189,4 +190,14 @@ class Runtime(Protocol):
 
     async def close(self) -> None:
         """Free what the runtime holds; no run may be under way."""
+        ...
+
+
+@runtime_checkable
+class GpuLender(Protocol):
+    """A runtime that can hand GPUs to applications."""
+
+    @property
+    def lends_gpus(self) -> bool:
+        """Whether its settings have it do so."""
         ...

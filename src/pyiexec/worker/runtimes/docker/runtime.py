@@ -70,6 +70,11 @@ class DockerRuntime:
         self._holder = self._folder / "holder"
         self._numbers = itertools.count(1)
 
+    @property
+    def lends_gpus(self) -> bool:
+        """Whether applications are handed GPUs."""
+        return self._settings.gpus
+
     def accepts(self, multiaddr: str, content: bytes | None) -> bool:
         """Whether an application is known by the name of an image; what has been fetched as content is none."""
         return content is None and is_image(multiaddr)
