@@ -4,8 +4,8 @@ Commands are acknowledged once their effect is durable, reports are sent again a
 acknowledged, and what arrives twice is dropped. A number missed within a connection ends it: the next one begins by
 asking for what is missing. Silence of several heartbeats counts as a broken connection.
 
-What the worker offers is said at login; when it changes, a scheduler that takes `Offer`s is told by one, and any other by
-a new login.
+What the worker offers is said at login. When it changes, a scheduler that takes an `Offer` is sent one, any other is
+told by a new login.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What this machine has: processors, memory, GPUs.
 
 Source: sched_getaffinity(2); proc(5) for `meminfo` and `[pid]/cgroup`; the kernel's documents on control groups, of
-version 2 (`memory.max`) and 1 (`memory.limit_in_bytes`). A GPU shows as a device of NVIDIA's driver, ``/dev/nvidia0``, or as a
-render node of the kernel, ``/dev/dri/renderD128``.
+version 2 (`memory.max`) and 1 (`memory.limit_in_bytes`). A GPU shows as a device of NVIDIA's driver, ``/dev/nvidia0``,
+or as a render node of the kernel, ``/dev/dri/renderD128``.
 """
 
 from __future__ import annotations
