@@ -134,7 +134,7 @@ class IdleWorker:
             workerpool=chain.workerpool,
             journal=self._journal,
             printouts=Printouts(clock),
-            capabilities=lambda: Capabilities(runtimes=["wasm"]),
+            capabilities=self._offer,
             clock=clock,
             randomness=random.Random(SEED),
         )
@@ -145,6 +145,9 @@ class IdleWorker:
         await asyncio.gather(conversation, *self._runs, return_exceptions=True)
         await self._journal.close()
         await database.close()
+
+    async def _offer(self) -> Capabilities:
+        return Capabilities(runtimes=["wasm"])
 
     async def _handle(self, commands: Sequence[tuple[int, Command]]) -> None:
         received = time.perf_counter()

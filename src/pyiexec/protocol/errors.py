@@ -217,6 +217,12 @@ CATALOGUE: dict[str, Entry] = {
     "RATE_LIMITED": Entry("Wait as long as Retry-After says, and ask less often.", retry=True, http_status=429),
     "REGISTRATION_OUTDATED": Entry("Sign the registration again, with a later deadline.", http_status=409),
     "REPLICATE_UNKNOWN": Entry("Look up which workers have the task: `pyiexec task debug`.", http_status=404),
+    "REQUIREMENTS_UNMET": Entry(
+        "Wait until a worker that has it joins the pool, or order from a pool that has such workers; otherwise claim"
+        " the refund after the final deadline.",
+        retry=True,
+        http_status=503,
+    ),
     "RESOURCE_NOT_DEPLOYED": Entry("Check the address, or deploy the resource first.", http_status=403),
     "RESULT_LOST": Entry("Ask another worker of the task; this one lost its data folder.", http_status=404),
     "RESULT_STORED": Entry("Nothing: the first result uploaded for a task is the one kept.", http_status=409),
@@ -289,6 +295,9 @@ CATALOGUE: dict[str, Entry] = {
         "Upload what the chain recorded, as the one who found it, while the task waits for it.", http_status=401
     ),
     "UPLOAD_UNKNOWN": Entry("Begin a new upload; unfinished ones are forgotten after a while.", http_status=404),
+    "VERSION_MISMATCH": Entry(
+        "Upgrade pyiexec on the side whose versions are the lower ones, worker or scheduler.", http_status=409
+    ),
     "WALLET_MISSING": Entry("Create one with `pyiexec wallet create`, or name it with --wallet.", http_status=404),
     "WORKERPOOL_ORDER_MISSING": Entry(
         "Lower trust or volume, choose another category, or wait for a pool to publish.", retry=True, http_status=404

@@ -3,7 +3,11 @@
 The scheduler opens with a `Challenge`, the worker answers `Hello` and hears `Welcome` or `Refused`. Afterwards commands
 and reports travel in numbered `Envelope`s: the sender stores one before sending it, and keeps it until the receiver has
 committed its effect and acknowledged its number. `Ping` and `Pong` show that the other is there and are never stored;
-nor is `Output`, which repeats what the run's last report says for whoever cannot wait for it.
+nor is `Output`, which repeats what the run's last report says for whoever cannot wait for it, or `Offer`.
+
+A greeting is read by whatever version its receiver is of, so fields that it does not know are passed over there. A
+worker that reads greetings like that says so in the address that it connects to (`GREETING`); older ones, which do not,
+are greeted with the fields that they know alone. In all else an unknown field is an error.
 """
 
 from __future__ import annotations
@@ -11,16 +15,18 @@ from __future__ import annotations
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from pyiexec.protocol.authorization import SIGNATURE_PATTERN, WORD_PATTERN, WorkerpoolAuthorization
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import Address, Bytes32, ResultHash, TaskId, checksum, keccak256, to_bytes
 from pyiexec.protocol.printed import Excerpt, Printed
 from pyiexec.protocol.replicates import ReplicateStatus
+from pyiexec.protocol.versions import UNSAID, Speech, unsaid
 
-#: Version of this conversation.
-PROTOCOL = 2
+#: Name and value in the query of a worker's connection, by which it says that it passes over what it does not know in
+#: greetings.
+GREETING, GREETING_FORM = "greeting", "2"
 #: Longest free text in characters.
 MAX_TEXT = 4_096
 
@@ -41,46 +47,90 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", forb
     """A message; its JSON carries the class name in `type`."""
 
 
+class _Greeting(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """A message with which a conversation begins; newer versions may say more in it."""
+
+
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker offers: tasks at a time, runtimes by name, checksums of the apps it already holds."""
+    """What a worker offers, to all its tasks together.
+
+    Attributes:
+        slots: tasks at a time.
+        runtimes: by name.
+        cached: checksums of the apps and datasets that it holds.
+        cpus: processors lent; None, as for memory and disk, of a worker that does not tell.
+        memory_bytes: memory lent.
+        disk_bytes: of the disk, free for tasks.
+        gpus: GPUs lent to applications.
+        enclaves: frameworks of its enclaves, by their names in tags.
+    """
 
     slots: Annotated[int, Meta(ge=0, le=4096)] = 1
     runtimes: Annotated[list[_Name], Meta(max_length=64)] = []
     cached: Annotated[list[_Name], Meta(max_length=1024)] = []
+    cpus: _Number | None = None
+    memory_bytes: _Received | None = None
+    disk_bytes: _Received | None = None
+    gpus: Annotated[int, Meta(ge=0, le=4096)] = 0
+    enclaves: Annotated[list[_Name], Meta(max_length=16)] = []
 
 
-class Challenge(_Message, frozen=True, kw_only=True, tag=True):
-    """The scheduler's first word; `nonce` is random and good for one login."""
+class Challenge(_Greeting, frozen=True, kw_only=True, tag=True):
+    """The scheduler's first word.
+
+    Attributes:
+        nonce: random and good for one login.
+        protocol: the version to speak with who takes only one.
+        speech: all that the scheduler speaks; only for workers that read greetings of this form.
+    """
 
     nonce: _Word
     chain_id: _Number
     workerpool: Address
-    protocol: int = PROTOCOL
+    protocol: int = UNSAID
+    speech: Speech | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         _require_checksum(self.workerpool)
 
+    @property
+    def spoken(self) -> Speech:
+        """What the scheduler speaks."""
+        return unsaid(self.protocol) if self.speech is UNSET else self.speech
 
-class Hello(_Message, frozen=True, kw_only=True, tag=True):
-    """The worker's answer: `signature` is over `login_hash`, `received` the last command it has carried out."""
+
+class Hello(_Greeting, frozen=True, kw_only=True, tag=True):
+    """The worker's answer.
+
+    Attributes:
+        signature: over `login_hash`.
+        received: the last command that it has carried out.
+        speech: what the worker speaks; said to schedulers that say what they speak.
+    """
 
     worker: Address
     signature: _Signature
     capabilities: Capabilities
     received: _Received
+    speech: Speech | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         _require_checksum(self.worker)
 
+    @property
+    def spoken(self) -> Speech:
+        """What the worker speaks."""
+        return unsaid() if self.speech is UNSET else self.speech
 
-class Welcome(_Message, frozen=True, kw_only=True, tag=True):
+
+class Welcome(_Greeting, frozen=True, kw_only=True, tag=True):
     """The worker is in: `received` is its last report kept; silence of several heartbeats means that it is lost."""
 
     received: _Received
     heartbeat_seconds: Annotated[float, Meta(gt=0)]
 
 
-class Refused(_Message, frozen=True, kw_only=True, tag=True):
+class Refused(_Greeting, frozen=True, kw_only=True, tag=True):
     """The worker is not let in; `code` is one of the error catalogue."""
 
     code: _Name
@@ -183,6 +233,12 @@ class Output(_Message, frozen=True, kw_only=True, tag=True):
     stderr: Excerpt = Excerpt()
 
 
+class Offer(_Message, frozen=True, kw_only=True, tag=True):
+    """What a worker offers from now on; sent only where both sides have the feature `OFFERS`."""
+
+    capabilities: Capabilities
+
+
 Command: TypeAlias = Assign | Reveal | Upload | Complete | Abort
 Report: TypeAlias = Progress
 
@@ -194,7 +250,7 @@ class Envelope(_Message, frozen=True, kw_only=True, tag=True):
     body: Assign | Reveal | Upload | Complete | Abort | Progress
 
 
-Message: TypeAlias = Challenge | Hello | Welcome | Refused | Envelope | Ack | Ping | Pong | Output
+Message: TypeAlias = Challenge | Hello | Welcome | Refused | Envelope | Ack | Ping | Pong | Output | Offer
 
 
 def _require_checksum(address: str) -> None:
@@ -206,7 +262,7 @@ def _require_checksum(address: str) -> None:
         raise ValueError(error.what) from None
 
 
-def _fit(message: _Message, field: str, text: str) -> None:
+def _fit(message: _Message | _Greeting, field: str, text: str) -> None:
     """Let no free text, which comes from anywhere, make a stored message that its receiver would refuse for ever."""
     fitting = text.encode("utf-8", "replace").decode()
     if fitting != getattr(message, field):

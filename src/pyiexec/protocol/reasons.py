@@ -18,6 +18,7 @@ class Reason(StrEnum):
     ENOUGH_REVEALED = "ENOUGH_REVEALED"
     FINALIZED = "FINALIZED"
     HEARTBEATS_MISSED = "HEARTBEATS_MISSED"
+    HEDGED = "HEDGED"
     INITIALIZED = "INITIALIZED"
     INITIALIZE_SENT = "INITIALIZE_SENT"
     REOPENED = "REOPENED"
@@ -39,6 +40,7 @@ MEANINGS: Mapping[str, str] = {
     Reason.ENOUGH_REVEALED: "every worker that agreed has proved its vote, or one has and the others are too late",
     Reason.FINALIZED: "the chain settled the task and paid for it",
     Reason.HEARTBEATS_MISSED: "nothing was heard of the worker for two heartbeats",
+    Reason.HEDGED: "the worker was given the task too, because another takes much longer than its fellows did",
     Reason.INITIALIZED: "the chain opened the task for votes",
     Reason.INITIALIZE_SENT: "the transaction that opens the task was sent",
     Reason.REOPENED: "nobody proved the votes that agreed, so the chain threw them away",

@@ -23,7 +23,7 @@ from pyiexec.foundation.logs import get_logger, traced
 from pyiexec.protocol.deals import Deal
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.multiaddr import decode_multiaddr
-from pyiexec.protocol.primitives import Address, DealId, ResultHash, TaskId, to_hex
+from pyiexec.protocol.primitives import Address, Bytes32, DealId, ResultHash, TaskId, to_hex
 from pyiexec.protocol.results import ResultLink, format_link
 from pyiexec.protocol.tasks import Task
 from pyiexec.protocol.traces import trace_of
@@ -108,6 +108,7 @@ class ChainWork:
         self._max_result_bytes = max_result_bytes
         self._timerefs: dict[int, int] = {}
         self._apps: dict[Address, AppAsset] = {}
+        self._datasets: dict[Address, Bytes32] = {}
         self._callback_gas: int | None = None
         self._fetches = anyio.CapacityLimiter(_FETCHES)
 
@@ -161,13 +162,16 @@ class ChainWork:
         return {task_id: seen(task_id, task) for task_id, task in zip(task_ids, tasks, strict=True)}
 
     async def _facts(self, deal: Deal) -> DealFacts:
-        app = deal.app.pointer
-        if deal.category not in self._timerefs or app not in self._apps:
+        app, dataset = deal.app.pointer, deal.dataset.pointer
+        new_dataset = deal.has_dataset and dataset not in self._datasets
+        if deal.category not in self._timerefs or app not in self._apps or new_dataset:
+            readings: list[Reading[Any]] = [self._hub.category(deal.category), self._hub.app(app)]
+            if new_dataset:
+                readings.append(self._hub.dataset(dataset))
             category: Category
-            asset: AppAsset
-            category, asset = await read_all(self._hub.category(deal.category), self._hub.app(app))
+            category, self._apps[app], *datasets = await read_all(*readings)
             self._timerefs[deal.category] = category.work_clock_time_ref
-            self._apps[app] = asset
+            self._datasets.update((dataset, found.checksum) for found in datasets)
         asset = self._apps[app]
         return DealFacts(
             deal=deal,
@@ -175,6 +179,7 @@ class ChainWork:
             app_checksum=asset.checksum,
             app_type=asset.type,
             app_location=_location(asset.multiaddr),
+            dataset_checksum=self._datasets[dataset] if deal.has_dataset else "",
         )
 
     # --- transactions -------------------------------------------------------------------------------------------------

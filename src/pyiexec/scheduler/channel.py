@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Collection
 import anyio
 from litestar import WebSocket
 from litestar.exceptions import WebSocketDisconnect, WebSocketException
+from msgspec import UNSET
 
 from pyiexec.chain.signer import recover
 from pyiexec.foundation.clock import Clock
@@ -19,10 +20,12 @@ from pyiexec.foundation.logs import get_logger
 from pyiexec.protocol.eip712 import ethereum_message_digest
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.messages import (
+    GREETING,
     Ack,
     Challenge,
     Envelope,
     Hello,
+    Offer,
     Output,
     Ping,
     Pong,
@@ -33,6 +36,7 @@ from pyiexec.protocol.messages import (
     login_hash,
 )
 from pyiexec.protocol.primitives import Address, bytes32, to_bytes
+from pyiexec.protocol.versions import OFFERS, SPEECH, Dialect, agree
 from pyiexec.scheduler.crew import Crew, Member
 from pyiexec.scheduler.inbox import (
     CommandsAcknowledged,
@@ -40,6 +44,7 @@ from pyiexec.scheduler.inbox import (
     ReportReceived,
     WorkerJoined,
     WorkerLeft,
+    WorkerOffers,
     WorkerSilent,
 )
 from pyiexec.scheduler.mailbox import Mailbox
@@ -84,14 +89,14 @@ class LiveSession:
         self.ended.set()
 
     async def heard(self) -> None:
-        """Note a report that goes to the engine, once there is room for it."""
+        """Note a report or offer that goes to the engine, once there is room for it."""
         while self._ahead >= REPORTS_AHEAD:
             self._room = anyio.Event()
             await self._room.wait()
         self._ahead += 1
 
     def taken(self) -> None:
-        """The engine has taken up a report."""
+        """The engine has taken up a report or offer."""
         self._ahead -= 1
         self._room.set()
 
@@ -144,7 +149,7 @@ class WorkerChannel:
         """Carry one connection to its end."""
         await socket.accept()
         try:
-            hello = await self._log_in(socket)
+            hello, dialect = await self._log_in(socket)
             score = await self._score(hello.worker)
         except IexecError as error:
             log.info("worker refused", code=error.code, reason=error.what)
@@ -163,7 +168,7 @@ class WorkerChannel:
 
                 async def listen() -> None:
                     try:
-                        await self._listen(socket, member, session)
+                        await self._listen(socket, member, session, dialect)
                     except (WebSocketDisconnect, WebSocketException):
                         session.close("the worker went away")
                     except IexecError as error:
@@ -185,26 +190,38 @@ class WorkerChannel:
             with anyio.CancelScope(shield=True), anyio.move_on_after(1):
                 await _quietly(socket.close(code=_CLOSED, reason=session.reason[:100]))
 
-    async def _log_in(self, socket: WebSocket) -> Hello:  # type: ignore[type-arg]
-        """Who is there, proved by signature.
+    async def _log_in(self, socket: WebSocket) -> tuple[Hello, Dialect]:  # type: ignore[type-arg]
+        """Who is there, proved by signature, and how to speak with it.
 
         Raises:
-            IexecError: ``BAD_MESSAGE``, ``BAD_SIGNATURE``, ``WORKER_REFUSED``.
+            IexecError: ``BAD_MESSAGE``, ``BAD_SIGNATURE``, ``VERSION_MISMATCH``, ``WORKER_REFUSED``.
         """
-        challenge = Challenge(nonce=bytes32(self._nonce(32)), chain_id=self._chain_id, workerpool=self._workerpool)
+        challenge = Challenge(
+            nonce=bytes32(self._nonce(32)),
+            chain_id=self._chain_id,
+            workerpool=self._workerpool,
+            speech=SPEECH if GREETING in socket.query_params else UNSET,
+        )
         await socket.send_data(encode_message(challenge), mode="text")
         with anyio.fail_after(LOGIN_SECONDS):
             hello = decode_message(await socket.receive_data(mode="text"))
         if not isinstance(hello, Hello):
             raise IexecError("BAD_MESSAGE", f"Hello was expected, not {type(hello).__name__}")
+        dialect = agree(SPEECH, hello.spoken)
         digest = ethereum_message_digest(login_hash(challenge, hello.worker))
         if recover(digest, to_bytes(hello.signature)) != hello.worker:
             raise IexecError("BAD_SIGNATURE", f"the login is not signed by {hello.worker}")
         if self._allowed and hello.worker not in self._allowed:
             raise IexecError("WORKER_REFUSED", f"{hello.worker} is not among the workers of this pool")
-        return hello
+        return hello, dialect
 
-    async def _listen(self, socket: WebSocket, member: Member, session: LiveSession) -> None:  # type: ignore[type-arg]
+    async def _listen(
+        self,
+        socket: WebSocket,  # type: ignore[type-arg]
+        member: Member,
+        session: LiveSession,
+        dialect: Dialect,
+    ) -> None:
         while True:
             message = decode_message(await socket.receive_data(mode="text"))
             member.heard = self._clock.monotonic()
@@ -214,6 +231,9 @@ class WorkerChannel:
                     self._post(ReportReceived(member.worker, session, seq, progress))
                 case Output():
                     self._on_output(member.worker, message)
+                case Offer(capabilities=capabilities) if OFFERS in dialect.features:
+                    await session.heard()
+                    self._post(WorkerOffers(member.worker, session, capabilities))
                 case Ack(seq=seq):
                     self._post(CommandsAcknowledged(member.worker, seq))
                 case Ping():

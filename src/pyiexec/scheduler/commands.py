@@ -19,6 +19,10 @@ class AssignReplicas(msgspec.Struct, frozen=True):
     count: int
 
 
+class AssignHedge(msgspec.Struct, frozen=True):
+    """Give the task to one more worker beside those it waits for, if one is free that no other task wants."""
+
+
 class SendReveal(msgspec.Struct, frozen=True):
     """Tell a winner to reveal."""
 
@@ -86,4 +90,4 @@ class ReadChain(msgspec.Struct, frozen=True):
 
 WorkerCommand: TypeAlias = SendReveal | RequestUpload | SendComplete | SendAbort
 ChainCommand: TypeAlias = SubmitInitialize | SubmitFinalize | SubmitReopen | SubmitClaim
-Command: TypeAlias = AssignReplicas | WorkerCommand | VerifyUpload | AskEnclave | ChainCommand | ReadChain
+Command: TypeAlias = AssignReplicas | AssignHedge | WorkerCommand | VerifyUpload | AskEnclave | ChainCommand | ReadChain

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pyiexec.protocol.messages import Capabilities, Command, encode_message
 from pyiexec.protocol.primitives import Address, TaskId
+from pyiexec.protocol.replicates import ReplicateStatus
 from pyiexec.protocol.trust import rewarded_score, slashed_score, worker_weight
 from pyiexec.scheduler.matching import Supply
+from pyiexec.scheduler.requirements import NOT_SAID, NOTHING_USED, Lent, Needs, Use, lent_by, meets
 from pyiexec.scheduler.rules import occupies_slot
 from pyiexec.scheduler.state import TaskState
 
+_AFTER_DATASET = (ReplicateStatus.DATA_DOWNLOADED, ReplicateStatus.COMPUTED)
+_AFTER_APP = (ReplicateStatus.APP_DOWNLOADED, *_AFTER_DATASET)
 #: Right votes that make up for a wrong one.
 RIGHT_FOR_WRONG = 10
 
@@ -48,6 +52,9 @@ class Member:
         accurate, faulty: votes that the chain found right or wrong while this process looked on.
         involved: unfinished tasks in which it has a replicate that still concerns it.
         computing: those of them that occupy a slot.
+        used: what these occupy besides.
+        offer: what it said of itself when it last did; None before that.
+        lent: what follows from that.
     """
 
     worker: Address
@@ -62,12 +69,18 @@ class Member:
     score: int = 0
     accurate: int = 0
     faulty: int = 0
-    slots: int = 0
-    runtimes: tuple[str, ...] = ()
+    offer: Capabilities | None = None
+    lent: Lent = NOT_SAID
     cached: set[str] = field(default_factory=set)
     strikes: int = 0
     involved: set[TaskId] = field(default_factory=set)
     computing: set[TaskId] = field(default_factory=set)
+    used: Use = NOTHING_USED
+
+    @property
+    def slots(self) -> int:
+        """Tasks that it takes at a time."""
+        return self.offer.slots if self.offer else 0
 
     @property
     def weight(self) -> int:
@@ -82,12 +95,21 @@ class Member:
         """
         return self.faulty * RIGHT_FOR_WRONG > self.accurate
 
-    def enroll(self, session: Session, capabilities: Capabilities, score: int) -> None:
-        """It has logged in."""
-        self.session, self.greeted = session, False
-        self.slots, self.runtimes = capabilities.slots, tuple(capabilities.runtimes)
+    def offers(self, capabilities: Capabilities) -> None:
+        """It has said what it offers."""
+        self.offer, self.lent = capabilities, lent_by(capabilities)
         self.cached = set(capabilities.cached)
-        self.score = score
+
+    def may_take(self, needs: Needs) -> bool:
+        """Whether it could take a task, had it nothing else to do; of one that has not said what it lends yet, yes."""
+        return self.offer is None or meets(self.lent, needs)
+
+    def fetched(self, state: TaskState, status: ReplicateStatus) -> None:
+        """It has come so far with a task, and so holds what the task reads until then."""
+        if status in _AFTER_APP:
+            self.cached.add(state.app_checksum)
+        if status in _AFTER_DATASET and state.dataset_checksum:
+            self.cached.add(state.dataset_checksum)
 
     def tell(self, command: Command) -> tuple[int, bytes]:
         """Number a command and keep it until it is acknowledged; its number and JSON, to be stored."""
@@ -105,6 +127,20 @@ class Member:
         return gone
 
 
+class Headcount(NamedTuple):
+    """The workers in reach at one moment.
+
+    Attributes:
+        reach: how many there were.
+        able: how many of them could take a task, by what tasks need.
+        turnover: how often one of those had come or gone.
+    """
+
+    reach: int
+    able: dict[Needs, int]
+    turnover: Counter[Needs]
+
+
 class Crew:
     """All workers ever seen."""
 
@@ -114,6 +150,10 @@ class Crew:
         self.busy: Counter[Address] = Counter()
         #: How many workers are in reach: asked for with every change of every task, so it is not counted anew.
         self.reach = 0
+        #: How many of them could take a task, by what tasks need; only needs that were asked for.
+        self._able: dict[Needs, int] = {}
+        #: How often one of those came or went.
+        self._turnover: Counter[Needs] = Counter()
         #: Those with a free slot, in reach or not: asked for in every round, so the others are not looked at.
         self._roomy: dict[Address, Member] = {}
 
@@ -126,31 +166,70 @@ class Crew:
 
     def enroll(self, member: Member, session: Session, capabilities: Capabilities, score: int) -> None:
         """A worker has logged in."""
+        member.session, member.greeted, member.score = session, False, score
         self.count_with(member)
-        member.enroll(session, capabilities, score)
+        self.offered(member, capabilities)
+
+    def offered(self, member: Member, capabilities: Capabilities) -> None:
+        """A worker in reach has said what it offers."""
+        self._count(member, -1)
+        member.offers(capabilities)
+        self._count(member, 1)
         self._find_room(member)
 
     def count_with(self, member: Member) -> None:
         """The worker is here, or expected back."""
-        self.reach += not member.in_reach
-        member.in_reach = True
+        if not member.in_reach:
+            member.in_reach = True
+            self._count(member, 1)
 
     def lose(self, member: Member) -> None:
         """The worker is gone."""
-        self.reach -= member.in_reach
+        if member.in_reach:
+            self._count(member, -1)
         member.session, member.in_reach = None, False
+
+    def _count(self, member: Member, change: int) -> None:
+        self.reach += change
+        for needs in self._able:
+            if member.may_take(needs):
+                self._able[needs] += change
+                self._turnover[needs] += 1
 
     def in_reach(self) -> Iterator[Member]:
         """Workers to count with."""
         return (member for member in self.members.values() if member.in_reach)
 
-    def candidates(self, state: TaskState) -> int:
-        """How many workers in reach, busy or not, never had the task."""
-        return self.reach - sum(self._reaches(replicate.worker) for replicate in state.replicates)
+    def able(self, needs: Needs) -> int:
+        """How many workers in reach, busy or not, have what a task needs."""
+        found = self._able.get(needs)
+        if found is None:
+            found = self._able[needs] = sum(member.may_take(needs) for member in self.in_reach())
+        return found
 
-    def _reaches(self, worker: Address) -> bool:
+    def headcount(self) -> Headcount:
+        """Who is in reach now."""
+        return Headcount(self.reach, self._able.copy(), self._turnover.copy())
+
+    def fewest_since(self, before: Headcount) -> dict[Needs, int]:
+        """For each of the needs of tasks, how many able workers there were then, or are now if that is less.
+
+        Needs are left out for which nothing has changed since.
+        """
+        first_or_last = bool(self.reach) != bool(before.reach)
+        return {
+            needs: min(count, before.able.get(needs, 0))
+            for needs, count in self._able.items()
+            if first_or_last or self._turnover[needs] != before.turnover[needs]
+        }
+
+    def candidates(self, state: TaskState) -> int:
+        """How many workers in reach, busy or not, have what the task needs and never had it."""
+        return self.able(state.needs) - sum(self._counts(r.worker, state.needs) for r in state.replicates)
+
+    def _counts(self, worker: Address, needs: Needs) -> bool:
         member = self.members.get(worker)
-        return member is not None and member.in_reach
+        return member is not None and member.in_reach and member.may_take(needs)
 
     def supplies(self) -> list[Supply]:
         """Connected workers with a free slot."""
@@ -163,6 +242,8 @@ class Crew:
                 m.cached,
                 m.weight,
                 m.doubtful,
+                m.lent,
+                m.used,
             )
             for m in self._roomy.values()
             if m.session is not None and m.in_reach
@@ -183,10 +264,12 @@ class Crew:
             occupied = concerned and occupies_slot(replicate)
             if occupied and state.task_id not in member.computing:
                 member.computing.add(state.task_id)
+                member.used = member.used.plus(state.needs)
                 self.busy[state.requester] += 1
                 self._find_room(member)
             elif not occupied and state.task_id in member.computing:
                 member.computing.discard(state.task_id)
+                member.used = member.used.plus(state.needs, -1)
                 self.busy[state.requester] -= 1
                 self._find_room(member)
 

@@ -27,7 +27,6 @@ from pyiexec.protocol.traces import trace_of
 from pyiexec.protocol.trust import NEWCOMER_WEIGHT
 from pyiexec.scheduler import commands as c
 from pyiexec.scheduler import events as e
-from pyiexec.scheduler import matching
 from pyiexec.scheduler.assigning import assignment
 from pyiexec.scheduler.chain_logs import (
     SETTLING,
@@ -40,6 +39,7 @@ from pyiexec.scheduler.chain_logs import (
 )
 from pyiexec.scheduler.chain_work import ChainWork
 from pyiexec.scheduler.crew import Crew
+from pyiexec.scheduler.demands import Demands
 from pyiexec.scheduler.followers import Followers
 from pyiexec.scheduler.inbox import (
     ChainSeen,
@@ -54,13 +54,14 @@ from pyiexec.scheduler.inbox import (
     TransactionFailed,
     WorkerJoined,
     WorkerLeft,
+    WorkerOffers,
     WorkerSilent,
 )
 from pyiexec.scheduler.jobs import Tracked
 from pyiexec.scheduler.mailbox import Mailbox
 from pyiexec.scheduler.printouts import Printouts
-from pyiexec.scheduler.rules import Policy, decide, is_workers_own, replicas_missing, wake_at
-from pyiexec.scheduler.state import TaskState, new_task
+from pyiexec.scheduler.rules import Policy, decide, is_workers_own, wake_at
+from pyiexec.scheduler.state import TaskState
 from pyiexec.scheduler.step import Step
 from pyiexec.scheduler.store import DealFacts, Stored, find_tasks
 from pyiexec.scheduler.tally import Tally
@@ -112,13 +113,12 @@ class Engine:
         self._heartbeat_seconds = heartbeat_seconds
         self._followers = followers
         self._printouts = printouts
-        self._chance = chance
         self._inbox: Mailbox[Item] = Mailbox()
         self._deals = dict(stored.deals)
         self._unread = set(stored.unread)
         self._unknown: set[TaskId] = set()
         self._acknowledged: dict[Address, int] = {}
-        self._waiting = matching.WaitingTasks()
+        self._demands = Demands(policy, chance)
         self._work: ChainWork | None = None
         self.tasks: dict[TaskId, Tracked] = {state.task_id: Tracked(state) for state in stored.tasks}
         self.recent: OrderedDict[TaskId, Tracked] = OrderedDict()
@@ -141,7 +141,7 @@ class Engine:
     @property
     def waiting(self) -> int:
         """How many tasks need more workers than are free."""
-        return len(self._waiting)
+        return len(self._demands)
 
     def find(self, task_id: TaskId) -> TaskState | None:
         """A task, if it is at hand."""
@@ -166,7 +166,7 @@ class Engine:
 
     async def step(self, items: Iterable[Item]) -> None:
         """Deal with `items` together; it waits for nothing but the database."""
-        step, items = Step(reach_before=self.crew.reach), list(items)
+        step, items = Step(self.crew.headcount()), list(items)
         await self._recall(tasks_of(raw for item in items if isinstance(item, LogsSeen) for raw in item.removed))
         for item in items:
             self._take(item, step)
@@ -228,6 +228,11 @@ class Engine:
                 self._report(item, step)
             case WorkerJoined():
                 self._joined(item, step)
+            case WorkerOffers(worker, session, capabilities):
+                session.taken()
+                if self.crew.member(worker).session is session:
+                    self.crew.offered(self.crew.member(worker), capabilities)
+                    step.crew_changed = True
             case WorkerLeft(worker, session):
                 member = self.crew.member(worker)
                 member.session = None if member.session is session else member.session
@@ -327,7 +332,7 @@ class Engine:
                 # A reorganisation may have undone the deal and made it again.
                 overtaken.append(task_id)
                 continue
-            state = new_task(deal_id, deal, index, task_id, timeref=facts.timeref, app_checksum=facts.app_checksum)
+            state = facts.task(deal_id, index, task_id)
             self.tasks[task_id] = Tracked(state, stored=False)
             record = item.tasks.get(task_id)
             if record is None and task_id in self._unknown:
@@ -412,11 +417,13 @@ class Engine:
 
     def _reconsider(self, step: Step) -> None:
         """Who could be asked has changed for all that wait; those with workers to spare need not know it."""
-        for task_id in self._waiting.ids():
-            tried = len(self.tasks[task_id].state.replicates)
+        fewest = self.crew.fewest_since(step.crew_before)
+        for task_id in self._demands.missing() if fewest else ():
+            state = self.tasks[task_id].state
+            tried = len(state.replicates)
             # Rules ask only whether anybody is left and, of a task that was tried, whether as many as must fail alike.
             enough = self._policy.failures if tried else 1
-            if min(self.crew.reach, step.reach_before) - tried < enough:
+            if state.needs in fewest and fewest[state.needs] - tried < enough:
                 step.happened(task_id, e.Ticked())
 
     def _report(self, item: ReportReceived, step: Step) -> None:
@@ -442,8 +449,7 @@ class Engine:
             member.strikes += 1
         elif report.status is ReplicateStatus.COMPUTED:
             member.strikes = 0
-        if report.status in (ReplicateStatus.APP_DOWNLOADED, ReplicateStatus.COMPUTED):
-            member.cached.add(state.app_checksum)
+        member.fetched(state, report.status)
         step.happened(report.task_id, e.Reported(item.worker, report))
 
     # --- what follows -------------------------------------------------------------------------------------------------
@@ -459,8 +465,8 @@ class Engine:
 
     def _follow(self, tracked: Tracked, events: Sequence[e.Event], step: Step) -> None:
         before, now = tracked.state, self._chain_time.now()
-        candidates = self.crew.candidates(before)
-        state, commands = decide(before, events, now=now, candidates=candidates, policy=self._policy)
+        candidates, others = self.crew.candidates(before), self.crew.reach - self.crew.able(before.needs)
+        state, commands = decide(before, events, now=now, candidates=candidates, unsuited=others, policy=self._policy)
         tracked.state = state
         if not tracked.stored or state != before:
             self.tally.followed(before if tracked.stored else None, state)
@@ -468,11 +474,10 @@ class Engine:
             step.changes.tasks[state.task_id] = state
         if state.phase is not before.phase:
             log.info("task", task=state.task_id, phase=str(state.phase), cause=state.cause, trace=state.trace)
-        wanted = False
         for command in commands:
             match command:
-                case c.AssignReplicas():
-                    wanted = True
+                case c.AssignReplicas() | c.AssignHedge():
+                    pass
                 case c.SendReveal(worker, consensus):
                     self._tell(worker, Reveal(task_id=state.task_id, consensus=consensus), step)
                 case c.RequestUpload(worker):
@@ -483,12 +488,7 @@ class Engine:
                     self._tell(worker, Abort(task_id=state.task_id, reason=reason), step)
                 case _:
                     step.jobs.want(tracked, command)
-        if wanted:
-            self._waiting.put(
-                matching.Demand(state.task_id, state.requester, state.chain.contribution_deadline, state.app_checksum)
-            )
-        else:
-            self._waiting.discard(state.task_id)
+        self._demands.follow(state, commands)
         self.crew.follow(state)
         if self.timers.put(state.task_id, wake_at(state, now, self._policy)):
             self.timers_changed.set()
@@ -513,26 +513,18 @@ class Engine:
         step.tellings.append((member, seq, body))
 
     def _match(self, step: Step) -> None:
-        if not len(self._waiting):
-            return
-        matching.match(
-            self._waiting,
-            self.crew.supplies(),
-            self.crew.busy.copy(),
-            participants=lambda task_id: {r.worker for r in self.tasks[task_id].state.replicates},
-            give=lambda task_id, worker: self._assign(task_id, worker, step),
-            votes=lambda task_id, weight: replicas_missing(
-                self.tasks[task_id].state, self._chain_time.now(), self._policy, weight
-            ),
-            chance=self._chance,
+        self._demands.match(
+            self.crew,
+            self._chain_time.now(),
+            state_of=lambda task_id: self.tasks[task_id].state,
+            assign=lambda task_id, worker, hedge: self._assign(task_id, worker, hedge, step),
         )
 
-    def _assign(self, task_id: TaskId, worker: Address, step: Step) -> int:
+    def _assign(self, task_id: TaskId, worker: Address, hedge: bool, step: Step) -> TaskState:
         tracked = self.tasks[task_id]
-        member = self.crew.member(worker)
-        self._follow(tracked, [e.Assigned(worker, member.weight)], step)
-        self._waiting.discard(task_id)
+        self._follow(tracked, [e.Assigned(worker, self.crew.member(worker).weight, hedge)], step)
+        self._demands.satisfied(task_id)
         state = tracked.state
         self._tell(worker, assignment(self._signer, state, worker), step)
         log.info("assigned", task=task_id, worker=worker, trace=state.trace)
-        return replicas_missing(state, self._chain_time.now(), self._policy)
+        return state

@@ -68,10 +68,11 @@ class ChainRead(msgspec.Struct, frozen=True):
 
 
 class Assigned(msgspec.Struct, frozen=True):
-    """A worker was given the task."""
+    """A worker was given the task; as a hedge beside another that takes long."""
 
     worker: Address
     weight: int
+    hedge: bool = False
 
 
 class Reported(msgspec.Struct, frozen=True):

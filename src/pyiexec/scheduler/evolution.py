@@ -30,9 +30,10 @@ def evolve(state: TaskState, event: e.Event, now: int) -> TaskState:
     match event:
         case e.InitializeSent():
             return enter(state, state, Phase.INITIALIZING, now) if state.phase is Phase.RECEIVED else state
-        case e.Assigned(worker, weight):
-            replicate = Replicate(worker=worker, weight=weight, assigned_at=now, reported_at=now)
-            state = state if state.find(worker) else state.put(_noted(replicate, _S.CREATED, now, Reason.ASSIGNED))
+        case e.Assigned(worker, weight, hedge):
+            replicate = Replicate(worker=worker, weight=weight, assigned_at=now, reported_at=now, hedge=hedge)
+            reason = Reason.HEDGED if hedge else Reason.ASSIGNED
+            state = state if state.find(worker) else state.put(_noted(replicate, _S.CREATED, now, reason))
         case e.Reported(worker, _):
             replicate_before = state.find(worker)
             state = state.put(_reported(replicate_before, event, now)) if replicate_before else state

@@ -32,7 +32,7 @@ class StakeFigure(msgspec.Struct, frozen=True, kw_only=True):
 class Figures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Workers in reach and tasks of this scheduler.
 
-    A worker's processor is what it computes one task on at a time, a slot. No worker of this version offers a GPU.
+    A worker's processor is what it computes one task on at a time, a slot; a GPU is busy while a task has it.
 
     Attributes:
         current_task_statuses_count: tasks by where they stand, finished ones included.
@@ -65,6 +65,7 @@ def figures(crew: Crew, tally: Tally, newest: Head | None, stake: Stake | None) 
     members = list(crew.in_reach())
     slots = sum(member.slots for member in members)
     busy = sum(len(member.computing) for member in members)
+    gpus, busy_gpus = sum(member.lent.gpus for member in members), sum(member.used.gpus for member in members)
     block = None
     if newest is not None:
         block = BlockFigure(block_number=newest.number, block_hash=newest.hash, block_timestamp=newest.timestamp)
@@ -72,12 +73,12 @@ def figures(crew: Crew, tally: Tally, newest: Head | None, stake: Stake | None) 
         alive_workers=len(members),
         alive_computing_cpu=busy,
         alive_registered_cpu=slots,
-        alive_computing_gpu=0,
-        alive_registered_gpu=0,
+        alive_computing_gpu=busy_gpus,
+        alive_registered_gpu=gpus,
         alive_available_cpu=max(slots - busy, 0),
         alive_total_cpu=slots,
-        alive_available_gpu=0,
-        alive_total_gpu=0,
+        alive_available_gpu=max(gpus - busy_gpus, 0),
+        alive_total_gpu=gpus,
         current_task_statuses_count={statuses[-1]: tally.phases[phase] for phase, statuses in STATUSES.items()},
         latest_block_metric=block,
         deal_events_count=tally.notices,

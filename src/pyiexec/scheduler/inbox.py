@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import anyio
 import sqlalchemy as sa
 
-from pyiexec.protocol.messages import Hello, Progress
+from pyiexec.protocol.messages import Capabilities, Hello, Progress
 from pyiexec.protocol.primitives import Address, DealId, TaskId
 from pyiexec.scheduler.crew import Session
 from pyiexec.scheduler.events import ChainRead, Event
@@ -80,6 +80,15 @@ class WorkerJoined:
 
 
 @dataclass(frozen=True, eq=False)
+class WorkerOffers:
+    """What a worker offers has changed."""
+
+    worker: Address
+    session: Session
+    capabilities: Capabilities
+
+
+@dataclass(frozen=True, eq=False)
 class WorkerLeft:
     """A connection ended."""
 
@@ -126,6 +135,7 @@ Item: TypeAlias = (
     | ChainSeen
     | TransactionFailed
     | WorkerJoined
+    | WorkerOffers
     | WorkerLeft
     | WorkerSilent
     | ReportReceived

@@ -21,6 +21,8 @@ from pyiexec.scheduler import commands as c
 from pyiexec.scheduler.commands import Command
 from pyiexec.scheduler.events import Event, WorkerReturned
 from pyiexec.scheduler.evolution import evolve, phase_of
+from pyiexec.scheduler.hedging import hedge_at
+from pyiexec.scheduler.requirements import describe
 from pyiexec.scheduler.state import Replicate, TaskState, Upload
 from pyiexec.scheduler.transitions import enter
 
@@ -43,6 +45,8 @@ _COMPUTING = (_S.CREATED, _S.STARTED, _S.APP_DOWNLOADED, _S.DATA_DOWNLOADED)
 
 #: Nobody is there to take the task.
 NO_WORKER = "NO_WORKER"
+#: Workers are there, and none has what the task needs.
+REQUIREMENTS_UNMET = "REQUIREMENTS_UNMET"
 #: There is no enclave for a task that asks for one.
 TEE_UNAVAILABLE = "TEE_UNAVAILABLE"
 #: Every worker failed, each for a reason of its own.
@@ -60,12 +64,17 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         assign_early: give a task out as soon as the transaction that opens it is sent, so that workers fetch and
             compute while it is mined. Gains where blocks are seconds apart; where they follow each transaction the
             workers only compete with the node for the processor.
+        hedge_factor: when a task only waits for replicates that take so many times as long as those that have voted,
+            one more worker is asked, if one is idle; 0 for never.
+        hedge_floor: seconds that they must have taken at least.
     """
 
     failures: int = 2
     patience: int = 5
     auto_claim: bool = True
     assign_early: bool = False
+    hedge_factor: float = 3.0
+    hedge_floor: int = 5
 
 
 class Decision(NamedTuple):
@@ -76,7 +85,13 @@ class Decision(NamedTuple):
 
 
 def decide(
-    state: TaskState, events: Iterable[Event], *, now: int, candidates: int, policy: Policy | None = None
+    state: TaskState,
+    events: Iterable[Event],
+    *,
+    now: int,
+    candidates: int,
+    unsuited: int = 0,
+    policy: Policy | None = None,
 ) -> Decision:
     """Follow `events` and say what the task asks for.
 
@@ -84,11 +99,12 @@ def decide(
         state: before the events.
         events: in order; all that is known together is to be given together.
         now: chain time in seconds.
-        candidates: workers in reach, busy or not, that have no replicate of the task.
+        candidates: workers in reach, busy or not, that have what the task needs, and no replicate of it.
+        unsuited: workers in reach that do not have what it needs.
         policy: the pool's choices.
     """
     policy = policy or Policy()
-    decider = _Decider(state, now, candidates, policy)
+    decider = _Decider(state, now, candidates, unsuited, policy)
     for event in events:
         decider.state = evolve(decider.state, event, now)
         if isinstance(event, WorkerReturned):
@@ -136,7 +152,9 @@ def wake_at(state: TaskState, now: int, policy: Policy) -> int | None:
     times = [state.chain.final_deadline]
     if state.chain.status in (TaskStatus.UNSET, TaskStatus.ACTIVE) and not state.given_up:
         times.append(state.chain.contribution_deadline)
-        times += [_overdue_at(r, state, policy) for r in state.replicates if is_pending(r, state, now, policy)]
+        pending = [r for r in state.replicates if is_pending(r, state, now, policy)]
+        times += [_overdue_at(r, state, policy) for r in pending]
+        times += [hour for hour in (_hedge_at(state, pending, policy),) if hour is not None]
     if state.chain.status is TaskStatus.REVEALING:
         times.append(state.chain.reveal_deadline)
         if state.location is None:
@@ -158,16 +176,21 @@ def _overdue_at(replicate: Replicate, state: TaskState, policy: Policy) -> int:
     return replicate.reported_at + state.chain.timeref + policy.patience
 
 
+def _hedge_at(state: TaskState, pending: Sequence[Replicate], policy: Policy) -> int | None:
+    return hedge_at(state, pending, factor=policy.hedge_factor, floor=policy.hedge_floor)
+
+
 def _ask_again_at(replicate: Replicate, policy: Policy) -> int:
     return replicate.asked_at + policy.patience
 
 
 class _Decider:
-    def __init__(self, state: TaskState, now: int, candidates: int, policy: Policy) -> None:
+    def __init__(self, state: TaskState, now: int, candidates: int, unsuited: int, policy: Policy) -> None:
         self.state = state
         self.commands: list[Command] = []
         self._now = now
         self._candidates = candidates
+        self._unsuited = unsuited
         self._policy = policy
 
     def run(self) -> None:
@@ -261,6 +284,8 @@ class _Decider:
         if failed and len(failed) == len(state.replicates):
             cause = failed[0].cause if len(causes) == 1 and failed[0].cause else WORKERS_FAILED
             return cause, f"all {len(failed)} workers that tried failed: {failed[-1].message or failed[-1].cause}"
+        if not state.replicates and self._unsuited:
+            return REQUIREMENTS_UNMET, f"no worker in reach has all that the task needs: {describe(state.needs)}"
         if not state.replicates:
             return NO_WORKER, "no worker of the pool is connected"
         return NO_WORKER, f"{len(state.replicates)} workers were given the task, none of them is in reach"
@@ -286,10 +311,12 @@ class _Decider:
                 self.commands.append(c.AskEnclave())
         else:
             missing = replicas_missing(self.state, self._now, self._policy)
+            pending = [r for r in self.state.replicates if is_pending(r, self.state, self._now, self._policy)]
             if missing:
                 self.commands.append(c.AssignReplicas(missing))
-            working = any(is_pending(r, self.state, self._now, self._policy) for r in self.state.replicates)
-            stalled = self._stall() if missing and not working and not self._candidates else None
+            elif (hour := _hedge_at(self.state, pending, self._policy)) is not None and hour <= self._now:
+                self.commands.append(c.AssignHedge())
+            stalled = self._stall() if missing and not pending and not self._candidates else None
             if self._now < self.state.chain.contribution_deadline:
                 cause, explanation = stalled or (None, "")
                 self.state = replace(self.state, cause=cause and str(cause), explanation=explanation)

@@ -37,6 +37,9 @@ class SchedulerSettings(Settings, frozen=True, kw_only=True):
         auto_claim: refund the pool's own tasks after their final deadline, which frees every stake.
         assign_early: give tasks out while the transaction that opens them is being mined; for chains whose blocks are
             seconds apart.
+        hedge_factor: when a task only waits for workers that take so many times as long as those that have voted, an
+            idle one is asked besides; 0 for never.
+        hedge_seconds: that they must have taken at least.
         sms_url: HTTP origin of the secret management service, which names the accounts of enclaves; without it tasks
             that ask for enclaves fail at once.
         keep_logs_seconds: for how long after a task's final deadline is kept what its applications printed.
@@ -62,6 +65,8 @@ class SchedulerSettings(Settings, frozen=True, kw_only=True):
     patience_seconds: Annotated[int, Meta(ge=1)] = 5
     auto_claim: bool = True
     assign_early: bool = False
+    hedge_factor: Annotated[float, Meta(ge=0)] = 3.0
+    hedge_seconds: Annotated[int, Meta(ge=0)] = 5
     sms_url: str | None = None
     keep_logs_seconds: Annotated[int, Meta(ge=0)] = 3 * 24 * 3600
     max_result_bytes: Annotated[int, Meta(ge=1)] = 256 * MEBIBYTE
@@ -75,4 +80,6 @@ class SchedulerSettings(Settings, frozen=True, kw_only=True):
             patience=self.patience_seconds,
             auto_claim=self.auto_claim,
             assign_early=self.assign_early,
+            hedge_factor=self.hedge_factor,
+            hedge_floor=self.hedge_seconds,
         )

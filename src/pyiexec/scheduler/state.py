@@ -22,6 +22,7 @@ from pyiexec.protocol.tags import requires_tee
 from pyiexec.protocol.tasks import ContributionStatus, Task, TaskStatus
 from pyiexec.protocol.traces import TraceId, trace_of
 from pyiexec.protocol.workflow import Phase
+from pyiexec.scheduler.requirements import Needs
 
 Mode = Literal["contribute", "contribute_and_finalize"]
 
@@ -65,6 +66,7 @@ class Replicate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         contribution: what the chain says of the vote.
         told_consensus: the consensus for which the worker was told to reveal.
         told_end: the worker was told to complete or abort.
+        hedge: asked because another took long, while nobody was missing.
         uploads: how often the worker was asked to upload, the last time at `asked_at`.
     """
 
@@ -74,6 +76,7 @@ class Replicate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reported_at: int
     status: ReplicateStatus = ReplicateStatus.CREATED
     lost: bool = False
+    hedge: bool = False
     cause: str | None = None
     message: str = ""
     exit_code: int | None = None
@@ -104,6 +107,8 @@ class TaskState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         app_checksum: tells which workers hold the application already.
+        dataset_checksum: likewise of the dataset; empty when there is none.
+        needs: what a worker must have to be given the task.
         callback: the deal's contract is told of the result.
         tee: the deal's tag asks for enclaves.
         enclave_challenge: account of the task's enclaves, once the SMS has named it; nobody is given a task that needs
@@ -127,6 +132,8 @@ class TaskState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     callback: bool
     single: bool
     chain: Task
+    dataset_checksum: str = ""
+    needs: Needs = Needs()
     tee: bool = False
     enclave_challenge: Address | None = None
     opened_block: int | None = None
@@ -198,7 +205,17 @@ class TaskState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 _STANDING = (ContributionStatus.CONTRIBUTED, ContributionStatus.PROVED)
 
 
-def new_task(deal_id: DealId, deal: Deal, index: int, task_id: TaskId, *, timeref: int, app_checksum: str) -> TaskState:
+def new_task(
+    deal_id: DealId,
+    deal: Deal,
+    index: int,
+    task_id: TaskId,
+    *,
+    timeref: int,
+    app_checksum: str,
+    dataset_checksum: str = "",
+    needs: Needs | None = None,
+) -> TaskState:
     """A task of a deal just noticed, in a category of `timeref` seconds."""
     limits = deadlines(deal.start_time, timeref)
     tee = requires_tee(deal.tag)
@@ -208,6 +225,8 @@ def new_task(deal_id: DealId, deal: Deal, index: int, task_id: TaskId, *, timere
         index=index,
         requester=deal.requester,
         app_checksum=app_checksum,
+        dataset_checksum=dataset_checksum,
+        needs=needs or Needs(),
         trust=max(deal.trust, 1),
         callback=deal.has_callback,
         single=deal.trust <= 1 and not deal.has_callback and not tee,

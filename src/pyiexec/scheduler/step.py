@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pyiexec.protocol.messages import Ack, Welcome, encode_message
 from pyiexec.protocol.primitives import Address, TaskId
 from pyiexec.scheduler import events as e
-from pyiexec.scheduler.crew import Crew, Member
+from pyiexec.scheduler.crew import Crew, Headcount, Member
 from pyiexec.scheduler.inbox import LogsSeen
 from pyiexec.scheduler.jobs import JobQueue
 from pyiexec.scheduler.store import Changes
@@ -25,9 +25,10 @@ class Step:
         tellings: commands to send, with their numbers.
         acks: workers whose reports were processed.
         crew_changed: whether workers came or were lost.
-        reach_before: how many workers were in reach before this.
+        crew_before: who was in reach before this.
     """
 
+    crew_before: Headcount
     changes: Changes = field(default_factory=Changes)
     events: dict[TaskId, list[e.Event]] = field(default_factory=dict)
     jobs: JobQueue = field(default_factory=JobQueue)
@@ -35,7 +36,6 @@ class Step:
     tellings: list[tuple[Member, int, bytes]] = field(default_factory=list)
     acks: set[Address] = field(default_factory=set)
     crew_changed: bool = False
-    reach_before: int = 0
 
     def happened(self, task_id: TaskId, *events: e.Event) -> None:
         """Note what happened to a task."""

@@ -15,7 +15,8 @@ from pyiexec.protocol.deals import Deal
 from pyiexec.protocol.primitives import Address, DealId, TaskId
 from pyiexec.protocol.printed import Printed
 from pyiexec.scheduler.crew import Member
-from pyiexec.scheduler.state import TaskState
+from pyiexec.scheduler.requirements import Needs, needs_of
+from pyiexec.scheduler.state import TaskState, new_task
 from pyiexec.scheduler.tables import deals, outbox, printouts, tasks, workers
 
 MIGRATIONS = Migrations("pyiexec.scheduler.migrations", lineage="scheduler")
@@ -37,6 +38,7 @@ class DealFacts(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         app_type: as registered, usually ``DOCKER``.
         app_location: the app's multiaddr in words, hexadecimal if it has none.
+        dataset_checksum: empty when the deal has no dataset.
     """
 
     deal: Deal
@@ -44,6 +46,25 @@ class DealFacts(msgspec.Struct, frozen=True, kw_only=True):
     app_checksum: str
     app_type: str = ""
     app_location: str = ""
+    dataset_checksum: str = ""
+
+    @property
+    def needs(self) -> Needs:
+        """What the deal's tasks need of a worker."""
+        return needs_of(self.deal.tag, self.app_location)
+
+    def task(self, deal_id: DealId, index: int, task_id: TaskId) -> TaskState:
+        """A task of the deal, which has just been noticed."""
+        return new_task(
+            deal_id,
+            self.deal,
+            index,
+            task_id,
+            timeref=self.timeref,
+            app_checksum=self.app_checksum,
+            dataset_checksum=self.dataset_checksum,
+            needs=self.needs,
+        )
 
 
 class Printout(NamedTuple):

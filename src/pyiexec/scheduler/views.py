@@ -13,6 +13,7 @@ import msgspec
 
 from pyiexec.protocol.errors import CATALOGUE, IexecError
 from pyiexec.protocol.expectations import Expectation, awaited
+from pyiexec.protocol.messages import Capabilities
 from pyiexec.protocol.params import parse_params
 from pyiexec.protocol.primitives import NULL_BYTES32, Address, Bytes32, DealId, ResultHash, TaskId, to_hex
 from pyiexec.protocol.replicates import ReplicateStatus
@@ -160,6 +161,11 @@ class WorkerModel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     Attributes:
         in_reach: connected, or gone for less than two heartbeats.
         busy: slots in use.
+        cpus: processors lent; null, as for memory and disk, when the worker did not tell.
+        memory_bytes: lent to all tasks together.
+        disk_bytes: that were free for tasks when the worker last said so.
+        gpus: lent to applications.
+        enclaves: frameworks, by their names in tags.
         score: reputation on chain, and the weight that gives its votes.
         tasks: unfinished ones it takes part in.
     """
@@ -170,6 +176,11 @@ class WorkerModel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     slots: int
     busy: int
     runtimes: list[str]
+    cpus: int | None
+    memory_bytes: int | None
+    disk_bytes: int | None
+    gpus: int
+    enclaves: list[str]
     score: int
     weight: int
     tasks: list[TaskId]
@@ -233,13 +244,19 @@ def replicate_view(state: TaskState, replicate: Replicate) -> ReplicateModel:
 
 def worker_view(member: Member) -> WorkerModel:
     """One worker of the pool."""
+    offer = member.offer or Capabilities(slots=0)
     return WorkerModel(
         wallet_address=member.worker,
         connected=member.session is not None,
         in_reach=member.in_reach,
         slots=member.slots,
         busy=len(member.computing),
-        runtimes=list(member.runtimes),
+        runtimes=offer.runtimes,
+        cpus=offer.cpus,
+        memory_bytes=offer.memory_bytes,
+        disk_bytes=offer.disk_bytes,
+        gpus=offer.gpus,
+        enclaves=offer.enclaves,
         score=member.score,
         weight=member.weight,
         tasks=sorted(member.involved),

@@ -3,6 +3,9 @@
 Commands are acknowledged once their effect is durable, reports are sent again after every reconnection until they are
 acknowledged, and what arrives twice is dropped. A number missed within a connection ends it: the next one begins by
 asking for what is missing. Silence of several heartbeats counts as a broken connection.
+
+What the worker offers is said at login. When it changes, a scheduler that takes an `Offer` is sent one, any other is
+told by a new login.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 import websockets
+from msgspec import UNSET
 from websockets.asyncio.client import ClientConnection, connect
 
 from pyiexec.chain.signer import Signer
@@ -20,7 +24,8 @@ from pyiexec.foundation.clock import Clock
 from pyiexec.foundation.logs import get_logger
 from pyiexec.protocol.errors import CATALOGUE, IexecError
 from pyiexec.protocol.messages import (
-    PROTOCOL,
+    GREETING,
+    GREETING_FORM,
     Ack,
     Capabilities,
     Challenge,
@@ -28,6 +33,7 @@ from pyiexec.protocol.messages import (
     Envelope,
     Hello,
     Message,
+    Offer,
     Ping,
     Pong,
     Progress,
@@ -38,6 +44,7 @@ from pyiexec.protocol.messages import (
     login_hash,
 )
 from pyiexec.protocol.primitives import Address, to_hex
+from pyiexec.protocol.versions import OFFERS, SPEECH, Dialect, agree
 from pyiexec.worker.journal import Journal
 from pyiexec.worker.printouts import Printouts
 
@@ -58,7 +65,7 @@ Handler = Callable[[Sequence[tuple[int, Command]]], Awaitable[None]]
 
 def channel_url(scheduler_url: str) -> str:
     """Where the scheduler at an HTTP origin talks to workers."""
-    return scheduler_url.rstrip("/").replace("http", "ws", 1) + "/v1/worker"
+    return scheduler_url.rstrip("/").replace("http", "ws", 1) + f"/v1/worker?{GREETING}={GREETING_FORM}"
 
 
 class Channel:
@@ -77,7 +84,7 @@ class Channel:
         workerpool: Address,
         journal: Journal,
         printouts: Printouts,
-        capabilities: Callable[[], Capabilities],
+        capabilities: Callable[[], Awaitable[Capabilities]],
         clock: Clock,
         randomness: random.Random,
     ) -> None:
@@ -100,7 +107,7 @@ class Channel:
         self._reports_waiting.set()
 
     def offer_anew(self) -> None:
-        """What this worker offers has changed: the scheduler is told by a new login, as all of it is said there."""
+        """What this worker offers has changed: the scheduler is to be told."""
         self._offer_changed.set()
 
     async def run(self, handle: Handler) -> None:
@@ -119,9 +126,9 @@ class Channel:
                     close_timeout=1,
                     proxy=None,
                 ) as socket:
-                    welcome = await self._log_in(socket)
+                    welcome, dialect = await self._log_in(socket)
                     failures = 0
-                    await self._converse(socket, welcome, handle)
+                    await self._converse(socket, welcome, dialect, handle)
                     reason = "closed"
                 if self._offer_changed.is_set():
                     continue
@@ -138,12 +145,13 @@ class Channel:
             report("no connection to the scheduler", url=self._url, reason=reason, again_in=round(pause, 3))
             await self._clock.sleep(pause)
 
-    async def _log_in(self, socket: ClientConnection) -> Welcome:
+    async def _log_in(self, socket: ClientConnection) -> tuple[Welcome, Dialect]:
         """Let the scheduler know who this is."""
         async with asyncio.timeout(LOGIN_TIMEOUT):
             challenge = decode_message(await socket.recv())
-            if not isinstance(challenge, Challenge) or challenge.protocol != PROTOCOL:
-                raise IexecError("BAD_MESSAGE", f"the scheduler does not speak version {PROTOCOL} of the channel")
+            if not isinstance(challenge, Challenge):
+                raise IexecError("BAD_MESSAGE", f"a scheduler begins with Challenge, not {type(challenge).__name__}")
+            dialect = agree(challenge.spoken, SPEECH)
             theirs, ours = (challenge.chain_id, challenge.workerpool), (self._chain_id, self._workerpool)
             if theirs != ours:
                 raise IexecError(
@@ -154,8 +162,10 @@ class Channel:
             hello = Hello(
                 worker=worker,
                 signature=to_hex(self._signer.sign_message_hash(login_hash(challenge, worker))),
-                capabilities=self._capabilities(),
+                capabilities=await self._capabilities(),
                 received=self._journal.received,
+                # A scheduler that says nothing of the kind would not know the field.
+                speech=UNSET if challenge.speech is UNSET else SPEECH,
             )
             await _send(socket, hello)
             answer = decode_message(await socket.recv())
@@ -165,9 +175,9 @@ class Channel:
         if not isinstance(answer, Welcome):
             raise IexecError("BAD_MESSAGE", "the scheduler answered neither Welcome nor Refused")
         await self._journal.resume_after(answer.received)
-        return answer
+        return answer, dialect
 
-    async def _converse(self, socket: ClientConnection, welcome: Welcome, handle: Handler) -> None:
+    async def _converse(self, socket: ClientConnection, welcome: Welcome, dialect: Dialect, handle: Handler) -> None:
         """Send and receive until the connection ends."""
         commands: asyncio.Queue[tuple[int, Command]] = asyncio.Queue()
         heard = self._clock.monotonic()
@@ -227,6 +237,10 @@ class Channel:
 
         async def renew() -> None:
             await self._offer_changed.wait()
+            while OFFERS in dialect.features:
+                self._offer_changed.clear()
+                await _send(socket, Offer(capabilities=await self._capabilities()))
+                await self._offer_changed.wait()
             group.cancel_scope.cancel()
 
         async def beat() -> None:

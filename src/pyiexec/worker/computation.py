@@ -51,7 +51,8 @@ class Computation:
     """Runs tasks of one worker.
 
     Attributes:
-        checksums: of the applications run so far, the newest last; announced so that tasks come where their app is.
+        checksums: of the applications run so far and the datasets they read, the newest last; announced so that tasks
+            come where what they read is.
     """
 
     def __init__(
@@ -116,8 +117,10 @@ class Computation:
         if outcome.status is not RunStatus.SUCCEEDED:
             assert outcome.cause is not None
             return Broke(outcome.cause, outcome.message, outcome.exit_code, printed)
-        self.checksums.pop(facts.app.checksum, None)
-        self.checksums[facts.app.checksum] = None
+        for asset in (facts.dataset, facts.app):
+            if asset is not None:
+                self.checksums.pop(asset.checksum, None)
+                self.checksums[asset.checksum] = None
         callback = facts.deal.has_callback
         digest = await anyio.to_thread.run_sync(self._pack, record, folder, outcome, callback)
         return Computed(digest, ids.result_hash(record.task_id, digest), outcome.exit_code, printed)

@@ -7,7 +7,8 @@ The budget covers the whole folder of the worker, as the disk counts it: a file 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+import shutil
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -19,6 +20,8 @@ from pyiexec.protocol.errors import IexecError
 
 log = get_logger(__name__)
 
+#: Folders of a worker whose content comes and goes with tasks, or makes way for them.
+_OF_TASKS = ("content", "runtimes", "tasks")
 #: What `st_blocks` counts in, whatever the file system.
 _BLOCK = 512
 
@@ -40,11 +43,16 @@ def missing_bytes(budget: int, *, used: int, promised: int, wanted: int) -> int:
     return max(used + promised + wanted - budget, 0)
 
 
-def used_bytes(folder: Path) -> int:
-    """What a folder takes of the disk. Files that vanish meanwhile are not counted."""
+def used_bytes(folder: Path, without: Collection[str] = ()) -> int:
+    """What a folder takes of the disk, `without` those of its own folders that are named so.
+
+    Files that vanish meanwhile are not counted.
+    """
     seen: set[tuple[int, int]] = set()
     total = 0
-    for place, _, names in os.walk(folder):
+    for place, folders, names in os.walk(folder):
+        if place == str(folder):
+            folders[:] = [name for name in folders if name not in without]
         for name in names:
             try:
                 status = os.lstat(os.path.join(place, name))
@@ -85,6 +93,15 @@ class Disk:
     async def used(self) -> int:
         """Bytes taken now."""
         return await anyio.to_thread.run_sync(used_bytes, self._folder)
+
+    async def lent(self) -> int:
+        """Bytes that tasks may take together: of the budget, or of what other programs leave if that is less."""
+        return await anyio.to_thread.run_sync(self._lent)
+
+    def _lent(self) -> int:
+        free = shutil.disk_usage(self._folder).free + used_bytes(self._folder)
+        whole = free if self._budget is None else min(free, self._budget)
+        return max(whole - used_bytes(self._folder, _OF_TASKS), 0)
 
     @asynccontextmanager
     async def room(self, wanted: int) -> AsyncIterator[None]:

@@ -21,9 +21,10 @@ from pyiexec.chain.keystore import read_key_file
 from pyiexec.chain.rpc import JsonRpc
 from pyiexec.foundation.clock import Clock
 from pyiexec.protocol.errors import IexecError
-from pyiexec.protocol.messages import PROTOCOL, Challenge, decode_message
+from pyiexec.protocol.messages import Challenge, decode_message
 from pyiexec.protocol.primitives import Address
 from pyiexec.protocol.units import format_rlc
+from pyiexec.protocol.versions import SPEECH, agree
 from pyiexec.storage.client import ContentClient
 from pyiexec.storage.unixfs import file_cid
 from pyiexec.worker.channel import MAX_MESSAGE, channel_url
@@ -158,9 +159,9 @@ async def _scheduler(settings: WorkerSettings) -> Finding | str:
             challenge = decode_message(await socket.recv())
     except (OSError, TimeoutError, websockets.WebSocketException) as error:
         return Finding("scheduler", False, f"no answer from {url}: {error or type(error).__name__}", remedy)
-    if not isinstance(challenge, Challenge) or challenge.protocol != PROTOCOL:
-        what = f"{url} does not speak version {PROTOCOL} of the worker channel"
-        return Finding("scheduler", False, what, "Run the same version of pyiexec on both sides.")
+    if not isinstance(challenge, Challenge):
+        return Finding("scheduler", False, f"{url} does not speak as a scheduler does", remedy)
+    agree(challenge.spoken, SPEECH)
     if challenge.workerpool != settings.workerpool:
         return Finding("scheduler", False, f"{url} serves the workerpool {challenge.workerpool}", remedy)
     return f"{settings.scheduler_url} serves this workerpool on chain {challenge.chain_id}"

@@ -14,6 +14,9 @@ _PAGE = """\
 
 # How much of the machine it may have.
 slots = {slots}
+#cpus = 2
+#memory_bytes = 4_294_967_296
+#gpus = 0
 #disk_bytes = 10_737_418_240
 #download_bytes_per_second = 0
 #upload_bytes_per_second = 0

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import aiohttp
 import anyio
+import anyio.to_thread
 
 from pyiexec.chain.heads import HeadFeed
 from pyiexec.chain.hub import Hub
@@ -26,9 +27,9 @@ from pyiexec.foundation.clock import Clock, SystemClock
 from pyiexec.foundation.database import Database
 from pyiexec.foundation.logs import get_logger
 from pyiexec.protocol.errors import IexecError
-from pyiexec.protocol.messages import Capabilities
 from pyiexec.storage.bandwidth import Bandwidth
 from pyiexec.storage.client import ContentClient
+from pyiexec.worker import machine
 from pyiexec.worker.behaviours import conduct_of
 from pyiexec.worker.channel import Channel
 from pyiexec.worker.claims import Claims
@@ -38,6 +39,7 @@ from pyiexec.worker.disk import Disk, Keeper
 from pyiexec.worker.facts import FactReader
 from pyiexec.worker.governor import Governor
 from pyiexec.worker.journal import MIGRATIONS, open_journal
+from pyiexec.worker.offering import Offering, lent
 from pyiexec.worker.printouts import Printouts
 from pyiexec.worker.runtimes.base import Metered
 from pyiexec.worker.runtimes.registry import load_runtimes
@@ -52,8 +54,6 @@ from pyiexec.worker.watch import Watch
 
 log = get_logger(__name__)
 
-#: Apps announced as cached, the most recent ones.
-_ANNOUNCED = 256
 #: Seconds between two attempts to reach the chain at start.
 _START_PAUSE = 0.5
 
@@ -171,6 +171,13 @@ async def serve(
             clock=clock,
             admit=governor.admit,
         )
+        offering = Offering(
+            lent(settings, await anyio.to_thread.run_sync(machine.look), runtimes),
+            disk,
+            runtimes,
+            lambda: governor.slots,
+            lambda: computation.checksums,
+        )
         channel = Channel(
             settings.scheduler_url,
             signer=signer,
@@ -178,11 +185,7 @@ async def serve(
             workerpool=settings.workerpool,
             journal=journal,
             printouts=printouts,
-            capabilities=lambda: Capabilities(
-                slots=governor.slots,
-                runtimes=[runtime.name for runtime in runtimes],
-                cached=list(computation.checksums)[-_ANNOUNCED:],
-            ),
+            capabilities=offering.say,
             clock=clock,
             randomness=randomness or random.Random(signer.address + str(clock.now())),  # noqa: S311 - only jitter
         )
@@ -257,6 +260,7 @@ async def serve(
             group.start_soon(claims.run)
             group.start_soon(governor.run, tasks)
             group.start_soon(stakes.run)
+            group.start_soon(offering.run, channel.offer_anew, clock)
             group.start_soon(announce)
             await stop.wait()
             group.cancel_scope.cancel()

@@ -33,6 +33,9 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
         gateway_url: HTTP origin from which content is fetched and to which results are added.
         data_dir: folder of its own; it must not be shared or lost while stakes are locked.
         slots: tasks computed at a time.
+        cpus: processors that it says it has; those that it may use when None, never more.
+        memory_bytes: memory lent to all tasks together; the machine's, or its control group's, when None, never more.
+        gpus: GPUs lent, where a runtime hands them to applications; all that are found when None, never more.
         cache_bytes: kept of fetched apps and datasets.
         max_content_bytes: largest app, dataset or input file fetched.
         max_category_seconds: longest category it runs; 0 for any.
@@ -70,6 +73,9 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     name: str = "worker"
     password_file: Path | None = None
     slots: Annotated[int, Meta(ge=1, le=1024)] = 1
+    cpus: Annotated[int, Meta(ge=1)] | None = None
+    memory_bytes: Annotated[int, Meta(ge=1)] | None = None
+    gpus: Annotated[int, Meta(ge=0)] | None = None
     cache_bytes: Annotated[int, Meta(ge=MEBIBYTE)] = 4096 * MEBIBYTE
     max_content_bytes: Annotated[int, Meta(ge=1)] = 1024 * MEBIBYTE
     max_category_seconds: Annotated[int, Meta(ge=0)] = 0

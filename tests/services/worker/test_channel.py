@@ -68,6 +68,10 @@ async def life(scheduler: ScriptedScheduler, folder: Path, identity: str = "me")
     database = await Database.open(f"sqlite:///{folder / 'worker.db'}", [MIGRATIONS])
     try:
         journal = await open_journal(database, clock, identity)
+
+        async def offer() -> Capabilities:
+            return Capabilities(slots=this.slots, runtimes=["wasm"])
+
         channel = Channel(
             scheduler.url,
             signer=WORKER,
@@ -75,7 +79,7 @@ async def life(scheduler: ScriptedScheduler, folder: Path, identity: str = "me")
             workerpool=POOL,
             journal=journal,
             printouts=Printouts(clock),
-            capabilities=lambda: Capabilities(slots=this.slots, runtimes=["wasm"]),
+            capabilities=offer,
             clock=clock,
             randomness=random.Random(1),
         )

@@ -20,6 +20,7 @@ from pyiexec.protocol.messages import (
     Envelope,
     Hello,
     Message,
+    Offer,
     Output,
     Ping,
     Pong,
@@ -36,6 +37,7 @@ from pyiexec.protocol.messages import (
 from pyiexec.protocol.primitives import DealId, ResultHash, TaskId, bytes32, checksum, keccak256
 from pyiexec.protocol.printed import KEPT_CHARACTERS, Excerpt, Printed
 from pyiexec.protocol.replicates import ReplicateStatus
+from pyiexec.protocol.versions import SPEECH, UNSAID, unsaid
 
 WORKER, POOL = checksum("0x70997970C51812dc3A010C7d01b50e0d17dc79C8"), checksum("0x" + "ab" * 20)
 DEAL = DealId(bytes32(7))
@@ -69,6 +71,8 @@ MESSAGES: list[Message] = [
     Ping(),
     Pong(),
     Output(task_id=TASK, stdout=Excerpt("one", 3)),
+    Offer(capabilities=Capabilities(cpus=2, memory_bytes=1 << 33, disk_bytes=0, gpus=1, enclaves=["tdx"])),
+    msgspec.structs.replace(CHALLENGE, speech=SPEECH),
     *(Envelope(seq=number, body=body) for number, body in enumerate(BODIES, start=1)),
 ]
 
@@ -116,7 +120,8 @@ def altered(message: Any, **changes: object) -> bytes:
         altered(CHALLENGE, workerpool=WORKER.lower()),
         altered(CHALLENGE, workerpool="0x12"),
         altered(CHALLENGE, chain_id="1"),
-        altered(CHALLENGE, extra=1),
+        altered(CHALLENGE, speech={"lowest": 3, "highest": 2}),
+        altered(Upload(task_id=TASK), extra=1),
         altered(Ack(seq=1), seq=-1),
         altered(Ack(seq=1), seq=1.5),
         altered(MESSAGES[1], capabilities={"slots": -1}),
@@ -131,6 +136,32 @@ def test_what_is_not_a_message_is_refused_whole(data: bytes) -> None:
     with pytest.raises(IexecError) as refusal:
         decode_message(data)
     assert refusal.value.code == "BAD_MESSAGE"
+
+
+@pytest.mark.parametrize(
+    "greeting", [CHALLENGE, MESSAGES[1], Welcome(received=0, heartbeat_seconds=1), Refused(code="X", message="")]
+)
+def test_what_a_newer_version_adds_to_a_greeting_is_passed_over(greeting: Message) -> None:
+    assert decode_message(altered(greeting, something={"new": [1]})) == greeting
+
+
+def test_greetings_from_before_there_was_anything_to_negotiate_are_read_and_written() -> None:
+    """The texts are those that peers of that time sent, and the only ones that they understand."""
+    challenge = (
+        f'{{"type":"Challenge","nonce":"{bytes32(9)}","chain_id":31337,"workerpool":"{POOL}","protocol":2}}'
+    ).encode()
+    assert encode_message(CHALLENGE) == challenge
+    assert decode_message(challenge) == CHALLENGE
+    assert CHALLENGE.spoken == unsaid(UNSAID)
+    signature = "0x" + "00" * 65
+    capabilities = '{"slots":2,"runtimes":["wasm"],"cached":["0xapp"]}'
+    hello = decode_message(
+        f'{{"type":"Hello","worker":"{WORKER}","signature":"{signature}","capabilities":{capabilities},"received":5}}'
+    )
+    assert isinstance(hello, Hello)
+    assert hello.capabilities == Capabilities(slots=2, runtimes=["wasm"], cached=["0xapp"])
+    assert (hello.received, hello.spoken) == (5, unsaid(UNSAID))
+    assert set(json.loads(encode_message(hello))) == {"type", "worker", "signature", "capabilities", "received"}
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,16 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.unit.scheduler.model import address, fresh, report
 
+from pyiexec.protocol import limits
 from pyiexec.protocol.messages import Capabilities
-from pyiexec.protocol.primitives import TaskId, bytes32
+from pyiexec.protocol.primitives import Address, TaskId, bytes32
 from pyiexec.protocol.replicates import ReplicateStatus
 from pyiexec.protocol.trust import NEWCOMER_WEIGHT
 from pyiexec.scheduler import events as e
 from pyiexec.scheduler.channel import DEAF_SECONDS, LiveSession, WorkerChannel
 from pyiexec.scheduler.crew import RIGHT_FOR_WRONG, Crew
 from pyiexec.scheduler.inbox import Item, WorkerSilent
+from pyiexec.scheduler.requirements import NOTHING_USED, Needs, lent_by, meets
 from pyiexec.scheduler.rules import decide
 
 HEARTBEAT = 2.0
@@ -41,6 +43,70 @@ def test_who_is_in_reach_is_counted_as_they_come_and_go(happenings: list[tuple[s
         assert crew.candidates(state) == len(there - {address(0)})
 
 
+OFFERS = [
+    Capabilities(runtimes=["wasm"]),
+    Capabilities(runtimes=["wasm"], gpus=1),
+    Capabilities(runtimes=["docker"], memory_bytes=limits.CONTAINER_BYTES),
+    Capabilities(runtimes=["docker"], memory_bytes=limits.MEMORY_BYTES),
+]
+NEEDS = [Needs(), Needs(gpu=True), Needs(image=True)]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["enroll", "offer", "expect", "lose", "ask", "look"]),
+            st.integers(0, 3),
+            st.integers(0, len(OFFERS) - 1),
+        ),
+        max_size=40,
+    )
+)
+def test_workers_that_have_what_a_task_needs_are_counted_as_they_come_go_and_change(
+    happenings: list[tuple[str, int, int]],
+) -> None:
+    crew = Crew()
+    before, able_then = crew.headcount(), {needs: set[Address]() for needs in NEEDS}
+
+    def able(needs: Needs) -> set[Address]:
+        return {m.worker for m in crew.in_reach() if m.offer is None or meets(lent_by(m.offer), needs)}
+
+    for what, number, offer in happenings:
+        member = crew.member(address(number))
+        if what == "enroll":
+            crew.enroll(member, LiveSession(), OFFERS[offer], score=0)
+        elif what == "offer" and member.in_reach:
+            crew.offered(member, OFFERS[offer])
+        elif what == "expect":
+            crew.count_with(member)
+        elif what == "lose":
+            crew.lose(member)
+        elif what == "ask":
+            assert crew.able(NEEDS[number % 3]) == len(able(NEEDS[number % 3]))
+        elif what == "look":
+            before, able_then = crew.headcount(), {needs: able(needs) for needs in NEEDS}
+        fewest = crew.fewest_since(before)
+        for needs in before.able:
+            assert crew.able(needs) == len(able(needs))
+            if needs in fewest:
+                assert fewest[needs] == min(len(able_then[needs]), len(able(needs)))
+            else:
+                assert able_then[needs] == able(needs)
+                assert bool(before.reach) == bool(crew.reach)
+
+
+def test_what_a_worker_fetched_for_a_task_it_holds() -> None:
+    member = Crew().member(address(0))
+    state = replace(fresh(), dataset_checksum="0xdata")
+    for status, held in (
+        (ReplicateStatus.STARTED, set()),
+        (ReplicateStatus.APP_DOWNLOADED, {"0xapp"}),
+        (ReplicateStatus.DATA_DOWNLOADED, {"0xapp", "0xdata"}),
+    ):
+        member.fetched(state, status)
+        assert member.cached == held
+
+
 @given(
     st.lists(
         st.tuples(st.sampled_from(["enroll", "lose", "assign", "end", "leave"]), st.integers(0, 2), st.integers(0, 3)),
@@ -52,7 +118,8 @@ def test_free_slots_are_those_of_connected_workers_that_are_not_computing(
 ) -> None:
     crew, states = Crew(), {number: fresh(5) for number in range(4)}
     for number in states:
-        states[number] = replace(states[number], task_id=TaskId(bytes32(number)))
+        needs = Needs(gpu=number % 2 == 1)
+        states[number] = replace(states[number], task_id=TaskId(bytes32(number)), needs=needs)
     for what, number, task in happenings:
         worker = address(number)
         member = crew.member(worker)
@@ -73,6 +140,12 @@ def test_free_slots_are_those_of_connected_workers_that_are_not_computing(
             if one.session is not None and one.in_reach and len(one.computing) < one.slots
         }
         assert {supply.worker: supply.free_slots for supply in crew.supplies()} == expected
+        for one in crew.members.values():
+            use = NOTHING_USED
+            for state in states.values():
+                if state.task_id in one.computing:
+                    use = use.plus(state.needs)
+            assert one.used == use
 
 
 def test_tasks_that_wait_give_the_garbage_collector_nothing_to_do() -> None:

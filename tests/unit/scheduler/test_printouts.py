@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.scheduler.model import address
 
+from pyiexec.protocol.messages import Capabilities
 from pyiexec.protocol.workflow import Phase
 from pyiexec.scheduler.crew import Crew
 from pyiexec.scheduler.figures import figures
@@ -60,10 +61,12 @@ def test_processors_are_those_of_workers_in_reach() -> None:
     crew = Crew()
     for number, (slots, in_reach) in enumerate([(4, True), (2, True), (8, False)]):
         member = crew.member(address(number))
-        member.slots, member.in_reach = slots, in_reach
+        member.offers(Capabilities(slots=slots, gpus=number))
+        member.in_reach = in_reach
     crew.member(address(0)).computing = {1, 2, 3}  # type: ignore[arg-type]
     shown = figures(crew, Tally(stored()), None, Stake(free=40, locked=7, needed=100))
     assert shown.alive_workers == 2
     assert shown.stake is not None
     assert (shown.stake.free, shown.stake.locked, shown.stake.needed, shown.stake.short) == (40, 7, 100, 60)
     assert (shown.alive_registered_cpu, shown.alive_computing_cpu, shown.alive_available_cpu) == (6, 3, 3)
+    assert (shown.alive_registered_gpu, shown.alive_computing_gpu, shown.alive_available_gpu) == (1, 0, 1)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
+from pyiexec.protocol import limits
 from pyiexec.protocol.errors import CATALOGUE, IexecError
 from pyiexec.protocol.primitives import Bytes32, TaskId, keccak256, to_bytes
 from pyiexec.worker.runtimes.suspension import Suspension
@@ -64,9 +65,9 @@ class Limits:
 
     seconds: float
     fuel: int
-    memory_bytes: int = 512 * MEBIBYTE
-    output_bytes: int = 128 * MEBIBYTE
-    log_bytes: int = MEBIBYTE
+    memory_bytes: int = limits.MEMORY_BYTES
+    output_bytes: int = limits.OUTPUT_BYTES
+    log_bytes: int = limits.LOG_BYTES
     files: int = 1024
 
 
@@ -214,4 +215,14 @@ class Examinable(Protocol):
         Raises:
             IexecError: it is missing, or not fit.
         """
+        ...
+
+
+@runtime_checkable
+class GpuLender(Protocol):
+    """A runtime that can hand GPUs to applications."""
+
+    @property
+    def lends_gpus(self) -> bool:
+        """Whether its settings have it do so."""
         ...

@@ -74,6 +74,11 @@ class DockerRuntime:
         self._used = 0.0
         self._one_ended = False
 
+    @property
+    def lends_gpus(self) -> bool:
+        """Whether applications are handed GPUs."""
+        return self._settings.gpus
+
     def accepts(self, multiaddr: str, content: bytes | None) -> bool:
         """Whether an application is known by the name of an image; what has been fetched as content is none."""
         return content is None and is_image(multiaddr)
