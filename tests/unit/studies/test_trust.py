@@ -7,8 +7,6 @@ from fractions import Fraction
 from math import comb
 
 import pytest
-
-from pyiexec.protocol.trust import worker_weight
 from studies.trust import page, scenarios
 from studies.trust.adaptive import AdaptiveReplication
 from studies.trust.confidence import pooled, wilson
@@ -18,6 +16,8 @@ from studies.trust.poco import ProofOfContribution
 from studies.trust.pool import Pool, Size, Task
 from studies.trust.scenarios import Scenario, adaptive, mixed, poco, ring, voting, whim
 from studies.trust.voting import MajorityVoting
+
+from pyiexec.protocol.trust import worker_weight
 
 IMAGES = page.PAGE.parent / "images"
 SEED, RESULTS = load()
@@ -70,7 +70,7 @@ def test_the_pictures_show_what_was_measured() -> None:
     assert len(list(IMAGES.glob("trust-*.svg"))) == 4
 
 
-# --- what the page claims -----------------------------------------------------------------------------------------------
+# --- what the page claims
 
 
 def kept(scenario: Scenario, level: int) -> bool:
@@ -84,7 +84,7 @@ def test_the_promise_is_kept_where_workers_err_no_more_often_than_it_allows() ->
                 assert kept(poco(level, Faults(error)), level), (error, level)
 
 
-# --- the rules ------------------------------------------------------------------------------------------------------------
+# --- the rules
 
 
 @pytest.mark.parametrize("needed", scenarios.MAJORITIES)
@@ -189,7 +189,7 @@ def test_a_sly_ring_never_loses_a_vote() -> None:
         assert sum(tally.caught for tally in slices) == 0
 
 
-# --- the intervals --------------------------------------------------------------------------------------------------------
+# --- the intervals
 
 
 def test_the_interval_is_wilsons() -> None:
