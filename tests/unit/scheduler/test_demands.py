@@ -105,25 +105,18 @@ def test_one_that_misses_what_the_idle_worker_has_not_keeps_it_from_nobody(board
     assert board.match() == [(TaskId(bytes32(1)), D, True)]
 
 
-def test_a_worker_whose_vote_alone_would_do_is_the_better_hedge(board: Board) -> None:
-    # Two right votes of newcomers are there; one more of theirs does, as does a heavier one.
+def test_a_worker_whose_vote_alone_would_do_is_the_better_hedge() -> None:
+    board = Board()
+    task_id = board.task(7, trust=50)
+    light, heavy = [address(number) for number in (10, 11, 12)], address(13)
+    board.happened(task_id, *(e.Assigned(worker, 2) for worker in light), e.Assigned(heavy, 40))
+    board.happened(task_id, *(e.Contributed(worker, RIGHT, 2) for worker in light))
+    board.now += 20
+    board.happened(task_id, e.Ticked())
     board.workers(D)
     board.workers(E, score=300)
-    (given,) = board.match()
-    assert given[1] in (D, E)
-    heavier = Board()
-    heavier.crew, heavier.now = board.crew, board.now
-    task_id = heavier.task(7, trust=50)
-    late = [e.Assigned(address(number), 2) for number in (10, 11, 12)] + [e.Assigned(address(13), 40)]
-    heavier.now -= 20
-    heavier.happened(task_id, *late)
-    heavier.happened(task_id, *(e.Contributed(address(number), RIGHT, 2) for number in (10, 11, 12)))
-    heavier.now += 20
-    heavier.happened(task_id, e.Ticked())
-    heavier.workers(D)
-    heavier.workers(E, score=300)
-    # Eight of newcomers stand at 8/9: the missing weight is what E has and D has not.
-    assert heavier.match() == [(task_id, E, True)]
+    # The three stand at 8/9: what is missing of 49/50 a vote of E's brings, and one of D's does not.
+    assert board.match() == [(task_id, E, True)]
 
 
 def test_a_task_that_asks_for_nobody_any_more_is_given_to_nobody(board: Board) -> None:
