@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from hashlib import sha256
+from typing import Any
 
 import anyio
 import anyio.abc
@@ -80,6 +81,8 @@ class ScriptedWorker:
         self.content = content
         self.answer = answer
         self.slots = slots
+        #: What it says of its machine.
+        self.lends: dict[str, Any] = {}
         #: Whether the answer is meant for the deal's callback.
         self.callback = False
         self.received = 0
@@ -142,7 +145,7 @@ class ScriptedWorker:
         return True
 
     def hello(self, signature: str) -> Hello:
-        capabilities = Capabilities(slots=self.slots, runtimes=["wasm"])
+        capabilities = Capabilities(**{"slots": self.slots, "runtimes": ["wasm"]} | self.lends)
         return Hello(worker=self.address, signature=signature, capabilities=capabilities, received=self.received)
 
     async def _converse(self, socket: ClientConnection, answer_commands: bool) -> None:

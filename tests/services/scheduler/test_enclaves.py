@@ -124,6 +124,7 @@ async def test_workers_are_asked_once_the_account_is_named_and_it_is_in_their_au
         await worker.report(assign.task_id, S.FAILED, cause="TEE_NOT_SUPPORTED", message=message)
 
     worker.on_assign = refuse
+    worker.lends = {"enclaves": ["tdx"]}
     answers = ((503, "{}"), (404, '{"error":"the task is not active"}'), (200, f'"{ENCLAVE}"'))
     async with (
         sms(*answers) as service,

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
+from msgspec import UNSET, UnsetType
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
@@ -14,12 +15,16 @@ from pyiexec.chain.anvil import free_port
 from pyiexec.chain.signer import recover
 from pyiexec.protocol.eip712 import ethereum_message_digest
 from pyiexec.protocol.messages import (
+    GREETING,
+    GREETING_FORM,
     Ack,
+    Capabilities,
     Challenge,
     Command,
     Envelope,
     Hello,
     Message,
+    Offer,
     Output,
     Ping,
     Pong,
@@ -32,6 +37,7 @@ from pyiexec.protocol.messages import (
 )
 from pyiexec.protocol.primitives import Address, TaskId, bytes32, to_bytes
 from pyiexec.protocol.replicates import ReplicateStatus
+from pyiexec.protocol.versions import Speech
 
 PATIENCE = 30.0
 
@@ -52,6 +58,11 @@ class ScriptedScheduler:
         self.acks: list[int] = []
         self.connections: dict[Address, ServerConnection] = {}
         self.logins: list[Hello] = []
+        #: The same as they came.
+        self.texts: list[str | bytes] = []
+        self.offers: list[Capabilities] = []
+        #: What it says that it speaks; a scheduler from before there was anything to negotiate says nothing.
+        self.speech: Speech | UnsetType = UNSET
         self.refusal: Refused | None = None
         self.silent = False
         self.lose_reports = 0
@@ -136,11 +147,17 @@ class ScriptedScheduler:
 
     async def _talk(self, socket: ServerConnection) -> None:
         assert socket.request is not None
-        assert socket.request.path == "/v1/worker"
-        challenge = Challenge(nonce=bytes32(len(self.logins) + 1), chain_id=self.chain_id, workerpool=self.workerpool)
+        assert socket.request.path == f"/v1/worker?{GREETING}={GREETING_FORM}"
+        challenge = Challenge(
+            nonce=bytes32(len(self.logins) + 1),
+            chain_id=self.chain_id,
+            workerpool=self.workerpool,
+            speech=self.speech,
+        )
         await self._say(socket, challenge)
         try:
-            hello = decode_message(await socket.recv())
+            text = await socket.recv()
+            hello = decode_message(text)
         except ConnectionClosed:
             return
         assert isinstance(hello, Hello)
@@ -148,6 +165,7 @@ class ScriptedScheduler:
         signer = recover(ethereum_message_digest(login_hash(challenge, worker)), to_bytes(hello.signature))
         assert signer == worker
         self.logins.append(hello)
+        self.texts.append(text)
         await self._notify()
         if self.refusal is not None:
             await self._say(socket, self.refusal)
@@ -184,6 +202,8 @@ class ScriptedScheduler:
                     self.outbox[worker] = [kept for kept in self.outbox[worker] if kept.seq > seq]
                 case Output() as output:
                     self.outputs.append((worker, output))
+                case Offer(capabilities=capabilities):
+                    self.offers.append(capabilities)
                 case Ping() if not self.silent:
                     await self._say(socket, Pong())
             await self._notify()

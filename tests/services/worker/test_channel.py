@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
+from websockets.asyncio.server import ServerConnection
 
 from pyiexec.chain.signer import Signer
 from pyiexec.foundation.clock import SystemClock
 from pyiexec.foundation.database import Database
 from pyiexec.protocol.errors import IexecError
-from pyiexec.protocol.messages import Capabilities, Command, Complete, Progress, Refused
+from pyiexec.protocol.messages import (
+    Capabilities,
+    Challenge,
+    Command,
+    Complete,
+    Message,
+    Progress,
+    Refused,
+    Welcome,
+    encode_message,
+)
 from pyiexec.protocol.primitives import Address, TaskId, bytes32
 from pyiexec.protocol.replicates import ReplicateStatus
+from pyiexec.protocol.versions import SPEECH, Speech
 from pyiexec.worker.channel import Channel
 from pyiexec.worker.journal import MIGRATIONS, Journal, open_journal
 from pyiexec.worker.printouts import Printouts
@@ -241,6 +255,77 @@ async def test_a_scheduler_that_lost_its_database_is_told_what_is_owed_from_wher
         await worker.report(6)
         await scheduler.until(lambda: len(numbers(scheduler)) == 6)
         assert scheduler.received[WORKER.address] == 3
+
+
+async def test_a_scheduler_from_before_negotiation_is_answered_with_what_it_knows(tmp_path: Path) -> None:
+    """What it sends is recorded; of a greeting it refused every field that is not among these."""
+
+    class Former(ScriptedScheduler):
+        @staticmethod
+        async def _say(socket: ServerConnection, message: Message) -> None:
+            text = encode_message(message)
+            if isinstance(message, Challenge):
+                text = (
+                    f'{{"type":"Challenge","nonce":"{message.nonce}","chain_id":31337,"workerpool":"{POOL}",'
+                    '"protocol":2}'
+                ).encode()
+            elif isinstance(message, Welcome):
+                text = b'{"type":"Welcome","received":0,"heartbeat_seconds":2.0}'
+            await socket.send(text, text=True)
+
+    async with scripted(Former(CHAIN, POOL)) as scheduler, life(scheduler, tmp_path) as worker:
+        await asyncio.wait_for(worker.channel.connected.wait(), 10)
+        assert set(json.loads(scheduler.texts[0])) == {"type", "worker", "signature", "capabilities", "received"}
+        await worker.report(1)
+        await scheduler.until(lambda: numbers(scheduler) == [1])
+
+
+async def test_a_scheduler_that_takes_offers_is_made_one_without_a_new_login(
+    scheduler: ScriptedScheduler, tmp_path: Path
+) -> None:
+    scheduler.speech = SPEECH
+    async with life(scheduler, tmp_path) as this:
+        await scheduler.until(lambda: WORKER.address in scheduler.connections)
+        assert scheduler.logins[0].speech == SPEECH
+        for number in (1, 2, 3):
+            this.slots = number % 2
+            this.channel.offer_anew()
+            await this.report(number)
+            await scheduler.until(lambda number=number: len(scheduler.offers) == number)
+        await scheduler.until(lambda: numbers(scheduler) == [1, 2, 3])
+        assert [offer.slots for offer in scheduler.offers] == [1, 0, 1]
+        assert len(scheduler.logins) == 1
+
+
+async def test_with_a_scheduler_that_has_only_other_features_it_does_without(
+    scheduler: ScriptedScheduler, tmp_path: Path
+) -> None:
+    scheduler.speech = Speech(lowest=1, highest=99, features=("telepathy",))
+    async with life(scheduler, tmp_path) as this:
+        await scheduler.until(lambda: WORKER.address in scheduler.connections)
+        this.slots = 0
+        this.channel.offer_anew()
+        await scheduler.until(lambda: len(scheduler.logins) == 2 and scheduler.logins[1].capabilities.slots == 0)
+        assert not scheduler.offers
+
+
+async def test_a_scheduler_with_no_version_in_common_is_left_and_the_log_names_both_ranges(
+    scheduler: ScriptedScheduler, tmp_path: Path
+) -> None:
+    scheduler.speech = Speech(lowest=7, highest=9)
+    with capture_logs() as entries:
+        async with life(scheduler, tmp_path) as worker:
+
+            def said() -> list[str]:
+                return [entry["reason"] for entry in entries if entry["event"] == "no connection to the scheduler"]
+
+            async with asyncio.timeout(10):
+                while not said():  # noqa: ASYNC110 - nothing tells it
+                    await asyncio.sleep(0.01)
+            assert f"the scheduler speaks versions 7 to 9, the worker {SPEECH} [VERSION_MISMATCH]" in said()[0]
+            assert not scheduler.logins
+            scheduler.speech = SPEECH
+            await asyncio.wait_for(worker.channel.connected.wait(), 10)
 
 
 async def test_a_silent_scheduler_is_left_and_met_again(tmp_path: Path) -> None:

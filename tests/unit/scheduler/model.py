@@ -57,7 +57,7 @@ class World:
 
     Behaviours: ``good``; ``liar`` (votes for a common wrong result); ``silent`` (votes, never reveals); ``broken``
     (fails for a reason of its own); ``app`` (the application fails); ``crash`` (is lost before it votes); ``dead``
-    (votes and is lost); ``cheat`` (uploads something else).
+    (votes and is lost); ``cheat`` (uploads something else); ``slow`` (never comes to an end).
     """
 
     def __init__(
@@ -76,6 +76,7 @@ class World:
         self.pending: list[tuple[int, e.Event]] = []
         self.assigned: list[Address] = []
         self.log: list[c.Command] = []
+        self.hedges = 0
         self.decide()
 
     @property
@@ -153,6 +154,14 @@ class World:
                 # One at a time: each assignment is decided upon anew.
                 if self.candidates:
                     self._assign(self.random.choice(self.candidates))
+            case c.AssignHedge():
+                expected = self.expected_now()
+                assert not any(r.hedge for r in self.state.replicates if r.worker in expected), "one at a time"
+                assert expected, "somebody is waited for"
+                assert self.votes, "others have voted"
+                if self.candidates:
+                    self.hedges += 1
+                    self._assign(self.random.choice(self.candidates), hedge=True)
             case c.SendReveal(worker, consensus):
                 assert self.votes[worker] == consensus, "only winners are asked to reveal"
                 if self.behaviours[worker] in ("good", "liar", "cheat"):
@@ -197,10 +206,10 @@ class World:
         )
         self._later(e.Reopened())
 
-    def _assign(self, worker: Address) -> None:
+    def _assign(self, worker: Address, *, hedge: bool = False) -> None:
         assert worker not in self.assigned, "no worker gets a task twice"
         self.assigned.append(worker)
-        self.decide(e.Assigned(worker, self.weights[worker]))
+        self.decide(e.Assigned(worker, self.weights[worker], hedge))
         behaviour = self.behaviours[worker]
         if behaviour == "crash":
             self._later(e.WorkerLost(worker))
@@ -208,7 +217,7 @@ class World:
             self._later(report(worker, S.FAILED, cause="STAKE_TOO_LOW", message="no stake"))
         elif behaviour == "app":
             self._later(report(worker, S.FAILED, cause="APP_EXITED_NON_ZERO", message="exit 3", exit_code=3))
-        else:
+        elif behaviour != "slow":
             self._later(report(worker, S.COMPUTED))
 
     def _upload(self, worker: Address) -> None:

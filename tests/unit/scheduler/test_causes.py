@@ -98,7 +98,15 @@ def test_what_has_no_name_there_is_unknown_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "code", [*FailureCause, rules.NO_WORKER, rules.WORKERS_FAILED, rules.TEE_UNAVAILABLE, "WORKER_FORGOT"]
+    "code",
+    [
+        *FailureCause,
+        rules.NO_WORKER,
+        rules.REQUIREMENTS_UNMET,
+        rules.WORKERS_FAILED,
+        rules.TEE_UNAVAILABLE,
+        "WORKER_FORGOT",
+    ],
 )
 def test_whatever_a_task_can_fail_of_has_a_remedy(code: str) -> None:
     assert CATALOGUE[code].remedy

@@ -14,6 +14,7 @@ from pyiexec.protocol.tasks import TaskStatus
 from pyiexec.protocol.workflow import Phase
 from pyiexec.scheduler import commands as c
 from pyiexec.scheduler import events as e
+from pyiexec.scheduler.requirements import Needs
 from pyiexec.scheduler.rules import Decision, Policy, decide, replicas_missing, wake_at
 from pyiexec.scheduler.state import TaskState
 
@@ -343,6 +344,19 @@ def test_every_participant_hears_of_the_end() -> None:
 # --- the chain outranks everything ----------------------------------------------------------------------------------
 
 
+def test_a_task_whose_needs_no_worker_in_reach_meets_says_what_they_are() -> None:
+    state = after(msgspec.structs.replace(fresh(5), needs=Needs(gpu=True)), e.Initialized(), candidates=0).state
+    assert state.cause == "NO_WORKER"
+    state = decide(state, [e.Ticked()], now=START + 1, candidates=0, unsuited=3).state
+    assert (state.phase, state.cause) == (Phase.RUNNING, "REQUIREMENTS_UNMET")
+    assert "a GPU" in state.explanation
+    # One that comes, busy or not, is waited for without a complaint.
+    assert decide(state, [e.Ticked()], now=START + 1, candidates=1, unsuited=3).state.cause is None
+    late = START + 7 * TIMEREF
+    failed = decide(msgspec.structs.replace(state, read_at=late), [e.Ticked()], now=late, candidates=0, unsuited=3)
+    assert (failed.state.phase, failed.state.cause) == (Phase.FAILED, "REQUIREMENTS_UNMET")
+
+
 def test_a_reorganisation_takes_votes_back() -> None:
     state = revealing(A, B)
     state = after(state, e.ChainRead(running(2).chain, {}, {}, START + 2)).state
@@ -363,7 +377,8 @@ def test_state_survives_storage() -> None:
 # --- random histories -----------------------------------------------------------------------------------------------
 
 behaviours = st.lists(
-    st.sampled_from(["good", "good", "good", "liar", "silent", "broken", "app", "crash", "dead", "cheat"]), max_size=9
+    st.sampled_from(["good", "good", "good", "liar", "silent", "broken", "app", "crash", "dead", "cheat", "slow"]),
+    max_size=9,
 )
 
 
