@@ -120,11 +120,12 @@ def in_line(tasks: Iterable[Waiting], busy: Mapping[Address, int]) -> list[Waiti
     queues: dict[Address, list[Waiting]] = {}
     for task in tasks:
         queues.setdefault(task.requester, []).append(task)
-    places = []
-    for number, (requester, queue) in enumerate(queues.items()):
+    places: list[tuple[int, Address, Waiting]] = []
+    for requester, queue in queues.items():
         queue.sort(key=lambda task: task.deadline)
-        places += [(busy.get(requester, 0) + turn, number, task) for turn, task in enumerate(queue)]
-    # A turn and a requester's number are given once: tasks themselves are never compared.
+        first = busy.get(requester, 0)
+        places += [(first + turn, requester, task) for turn, task in enumerate(queue)]
+    # Between requesters who occupy as much the address decides here, so that nobody's place depends on who else waits.
     return [task for _, _, task in sorted(places, key=lambda place: place[:2])]
 
 

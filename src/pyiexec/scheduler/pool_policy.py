@@ -50,7 +50,7 @@ class Sales(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         offers: what is sold; tasks of all of them share the slots.
         enabled: with false everything on offer is withdrawn.
         margin: per cent of the pool's slots by which more, or less, than is free is sold.
-        cancel_on_chain: close withdrawn orders on chain, which costs gas; otherwise copies of them can still be matched.
+        cancel_on_chain: close withdrawn orders on chain, which costs gas; otherwise copies can still be matched.
     """
 
     market_url: str
