@@ -23,6 +23,8 @@ from pyiexec.devnet.parts import Kind, settings_type
 from pyiexec.foundation.settings import to_json
 from pyiexec.protocol.expectations import Expectation
 from pyiexec.protocol.reasons import Reason
+from pyiexec.scheduler.pool_policy import Admission, Offer, Sales
+from pyiexec.scheduler.sales_plan import Hindrance
 from pyiexec.worker.runtimes.docker import DockerSettings
 from tests.docs.pages import LANGUAGES, REPOSITORY, blocks, pages
 
@@ -111,6 +113,11 @@ def test_every_reason_and_everything_awaited_is_explained() -> None:
     assert not [code for code in (*Reason, *Expectation) if f"| `{code}` | " not in page]
 
 
+def test_every_reason_not_to_sell_is_explained() -> None:
+    page = (DOCS / "running-a-pool.md").read_text()
+    assert not [code for code in Hindrance if f"| `{code}` | " not in page]
+
+
 def settings_table(kind: Kind) -> dict[str, str]:
     """The defaults that the page tells, by setting."""
     heading = {
@@ -157,6 +164,18 @@ def test_every_setting_of_a_service_is_described_with_its_default(kind: Kind) ->
 
 def test_every_setting_of_containers_is_described_with_its_default() -> None:
     assert table_after("| container setting | default |") == defaults(DockerSettings)
+
+
+@pytest.mark.parametrize(
+    ("heading", "kind"),
+    [
+        ("| sales setting | default |", Sales),
+        ("| offer setting | default |", Offer),
+        ("| admission setting | default |", Admission),
+    ],
+)
+def test_every_choice_of_a_pool_is_described_with_its_default(heading: str, kind: type[msgspec.Struct]) -> None:
+    assert table_after(heading) == defaults(kind)
 
 
 def test_every_option_of_a_local_network_for_tests_is_named() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pyiexec.foundation.settings import load_settings
+from pyiexec.scheduler.pool_policy import terms_of
 from pyiexec.scheduler.settings import SchedulerSettings
 from pyiexec.worker.settings import WorkerSettings
 from tests.docs.pages import REPOSITORY, Command, blocks, commands, pages
@@ -20,6 +21,7 @@ from tests.docs.workshop import Workshop
 #: The guide ends by taking the network down: it comes last.
 GUIDE = REPOSITORY / "docs" / "guide.md"
 WORKER_PAGE = REPOSITORY / "docs" / "running-a-worker.md"
+POOL_PAGE = REPOSITORY / "docs" / "running-a-pool.md"
 
 
 def with_examples() -> list[Path]:
@@ -72,6 +74,17 @@ def test_the_schedulers_example_settings_are_good(tmp_path: Path) -> None:
     file = tmp_path / "scheduler.toml"
     file.write_text(example.text)
     assert load_settings(SchedulerSettings, file, {}).workers
+
+
+def test_the_pools_example_settings_are_good(tmp_path: Path) -> None:
+    [example] = [block for block in blocks(POOL_PAGE) if block.name == "pool.toml"]
+    [needed] = [block for block in blocks(WORKER_PAGE) if block.name == "scheduler.toml"]
+    file = tmp_path / "pool.toml"
+    file.write_text(needed.text + example.text)
+    settings = load_settings(SchedulerSettings, file, {})
+    assert settings.sales is not None
+    assert settings.admission is not None
+    assert len(terms_of(settings.sales, settings.admission)) == len(settings.sales.offers)
 
 
 def test_the_volunteers_example_settings_are_good(tmp_path: Path) -> None:

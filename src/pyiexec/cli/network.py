@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from pyiexec.cli.options import json_option, local_directory, run_async
+from pyiexec.cli.options import AMOUNT, json_option, local_directory, run_async
 from pyiexec.cli.reporting import emit, table, wants_json
 
 directory_option = click.option(
@@ -30,6 +30,11 @@ directory_option = click.option(
 @click.option("--bad", type=click.IntRange(0), default=0, help="How many of the workers lie.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Decides which workers lie.")
 @click.option("--native", is_flag=True, help="Pay in the chain's own coin instead of RLC the token.")
+@click.option(
+    "--sell-at",
+    type=AMOUNT,
+    help="Have the scheduler sell the workers' free slots, at this price a task, instead of one large order.",
+)
 @click.option("--any-ports", is_flag=True, help="Listen on free TCP ports instead of the usual ones.")
 @click.option("--metrics", is_flag=True, help="Let Prometheus ask the workers too; its prometheus.yml is written.")
 @directory_option
@@ -40,6 +45,7 @@ def up(
     bad: int,
     seed: int,
     native: bool,
+    sell_at: int | None,
     any_ports: bool,
     metrics: bool,
     directory: Path | None,
@@ -61,6 +67,7 @@ def up(
         block_time=block_time or 1.0,
         mixed=block_time == 0,
         native=native,
+        sell_at=sell_at,
         ports=Ports() if any_ports else FIXED_PORTS,
         metrics=metrics,
     )

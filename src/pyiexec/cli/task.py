@@ -86,6 +86,20 @@ async def show(task_id: Bytes32, open_client: Any) -> None:
         _show_explanation(explained)
 
 
+def _show_forecast(forecast: Mapping[str, Any]) -> None:
+    """What the scheduler expects."""
+    from pyiexec.cli.printing import printable
+
+    place = f"It is number {forecast['position']} in line" if forecast["position"] else "It has its workers"
+    if not forecast["eta"]:
+        click.echo(f"{place}; nothing can be said of when it ends while the pool has no worker.")
+        return
+    starts = f", begun by {printable(forecast['startsBy'])}" if forecast["position"] else ""
+    click.echo(f"{place}{starts}, and should end at {printable(forecast['eta'])}")
+    between = f"between {printable(forecast['earliest'])} and {printable(forecast['latest'])}"
+    click.echo(f"  {between}, judging by {forecast['observed']} of its kind.")
+
+
 def _show_explanation(view: Mapping[str, Any]) -> None:
     """The scheduler's side: its phase, why the task does not go on, and its workers."""
     from pyiexec.cli.printing import printable
@@ -94,6 +108,8 @@ def _show_explanation(view: Mapping[str, Any]) -> None:
     if cause := view["cause"]:
         click.echo(f"{printable(cause['what'])}  [{cause['code']}]")
         click.echo(f"  {cause['remedy']}")
+    if forecast := view.get("forecast"):
+        _show_forecast(forecast)
     rows = [
         [
             replicate["walletAddress"],
@@ -181,6 +197,10 @@ def _show_reasons(found: Explanation) -> None:
         click.echo(f"  until {printable(awaits.until)}; then {printable(awaits.then)}.")
     if found.trace:
         click.echo(f"Its trace in every log: {found.trace}")
+    if found.forecast is not None:
+        import msgspec
+
+        _show_forecast(msgspec.to_builtins(found.forecast))
     click.echo(f"\nWhat the {found.source} has seen:\n")
     steps = [[step.date, step.who, step.state, step.reason, step.meaning] for step in found.history]
     table("", ["when", "who", "state", "reason", "meaning"], [[printable(cell) for cell in row] for row in steps])

@@ -149,7 +149,7 @@ async def _run(options: NetworkOptions, report: int) -> None:
         group.start_soon(watch_signals)
         fresh = not (options.directory / STATE_FILE).exists()
         async with Network(options) as network:
-            if fresh:
+            if fresh and options.sell_at is None:
                 async with AsyncClient(network.profile, roles.account(roles.POOL_MANAGER)) as manager:
                     await publish_pool(manager, network.provision.workerpool)
             os.write(report, b"up\n")

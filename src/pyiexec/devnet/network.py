@@ -67,6 +67,8 @@ class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
         embedded: all services in this event loop instead of a process each.
         category_seconds: unit of time of the short category.
         native: the hub holds the chain's own coin instead of RLC the token.
+        sell_at: price of a task, nRLC, at which the scheduler sells the workers' free slots by itself; None for one
+            large order that whoever starts the network publishes.
         restart: start parts again that end unexpectedly.
         trace_chain: log every request to the chain, in ``chain.log``.
         metrics: workers answer Prometheus as well, and ``prometheus.yml`` says where all parts do.
@@ -82,6 +84,7 @@ class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
     embedded: bool = False
     category_seconds: int = 5
     native: bool = False
+    sell_at: int | None = None
     ports: Ports = Ports()
     restart: bool = True
     trace_chain: bool = False
@@ -284,7 +287,9 @@ class Network:
         servers = [
             market_part(folder, self.profile, ports.market),
             results_part(folder, self.profile, ports.gateway),
-            scheduler_part(folder, self.profile, self.provision.workerpool, ports.scheduler),
+            scheduler_part(
+                folder, self.profile, self.provision.workerpool, ports.scheduler, sell_at=self.options.sell_at
+            ),
             sms_part(folder, self.profile, ports.sms),
             compass_part(folder, self.profile, self.provision.workerpool, ports.compass),
             indexer_part(folder, self.profile, ports.indexer),

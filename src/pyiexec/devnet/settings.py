@@ -9,6 +9,7 @@ from pyiexec.chain.networks import NetworkProfile
 from pyiexec.chain.signer import Signer
 from pyiexec.devnet import roles
 from pyiexec.devnet.parts import Kind, Part, settings_type
+from pyiexec.devnet.provision import SHORT_CATEGORY
 from pyiexec.protocol.primitives import Address, to_hex
 
 #: That one account may have in the book: a test plays many people with few accounts.
@@ -122,8 +123,16 @@ def results_part(folder: Path, profile: NetworkProfile, port: int) -> Part:
     )
 
 
-def scheduler_part(folder: Path, profile: NetworkProfile, workerpool: Address, port: int) -> Part:
-    """The pool's scheduler."""
+def scheduler_part(
+    folder: Path, profile: NetworkProfile, workerpool: Address, port: int, *, sell_at: int | None = None
+) -> Part:
+    """The pool's scheduler, which sells tasks of the short category by itself at a price in nRLC if there is one."""
+    sales = None
+    if sell_at is not None:
+        from pyiexec.scheduler.pool_policy import Offer, Sales
+
+        assert profile.market_url, "a local network has an order book"
+        sales = Sales(market_url=profile.market_url, offers=(Offer(category=SHORT_CATEGORY, price=sell_at),))
     return _part(
         "scheduler",
         Kind.SCHEDULER,
@@ -137,6 +146,7 @@ def scheduler_part(folder: Path, profile: NetworkProfile, workerpool: Address, p
         port=port,
         heartbeat_seconds=HEARTBEAT_SECONDS,
         start_block=profile.start_block,
+        sales=sales,
     )
 
 

@@ -44,8 +44,9 @@ class LocalNetwork:
 @asynccontextmanager
 async def _running(options: NetworkOptions) -> AsyncIterator[Network]:
     async with Network(options) as network:
-        async with AsyncClient(network.profile, roles.account(roles.POOL_MANAGER)) as manager:
-            await publish_pool(manager, network.provision.workerpool)
+        if options.sell_at is None:
+            async with AsyncClient(network.profile, roles.account(roles.POOL_MANAGER)) as manager:
+                await publish_pool(manager, network.provision.workerpool)
         yield network
 
 

@@ -118,6 +118,10 @@ CATALOGUE: dict[str, Entry] = {
         "The dataset's owner must register the SHA-256 of what is stored.", http_status=409
     ),
     "DATASET_UNKNOWN": Entry("Check the dataset's address.", http_status=404),
+    "DEAL_NOT_ADMITTED": Entry(
+        "Claim the price back after the final deadline (`pyiexec deal claim`), and buy from another workerpool.",
+        http_status=403,
+    ),
     "DEAL_UNKNOWN": Entry("Check the deal id and the network.", http_status=404),
     "DECRYPTION_FAILED": Entry("Use the key that the content was encrypted for, and check that the file is whole."),
     "DEPLOYMENT_CONFLICT": Entry(
@@ -268,6 +272,11 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "TASK_ABORTED": Entry("Nothing: the scheduler no longer wanted the task from this worker.", http_status=409),
     "TASK_CLAIMED": Entry("Nothing: the task ended without result and all stakes were given back.", http_status=409),
+    "TASK_LIKELY_LATE": Entry(
+        "Nothing now: should it come too late, what it cost can be claimed back. Buy urgent tasks from another pool.",
+        retry=True,
+        http_status=409,
+    ),
     "TASK_NOT_ACTIVE": Entry("Check the task on chain; contributions are taken while it is ACTIVE.", http_status=409),
     "TASK_NOT_CLAIMABLE": Entry(
         "A task can be claimed after its final deadline unless it was completed.", http_status=409

@@ -28,8 +28,10 @@ from pyiexec.scheduler.engine import Engine
 from pyiexec.scheduler.figures import Figures, figures
 from pyiexec.scheduler.followers import Followers
 from pyiexec.scheduler.log_access import LogAccess, read_token
+from pyiexec.scheduler.offers_view import OffersModel, offers_view
 from pyiexec.scheduler.printouts import Printouts
 from pyiexec.scheduler.registry import TaskRegistry, read_address, read_task_id
+from pyiexec.scheduler.sales_desk import SalesDesk
 from pyiexec.scheduler.stakes import Stakes
 from pyiexec.scheduler.state import TaskState
 from pyiexec.scheduler.streams import log_events, read_places, state_id, task_events
@@ -103,6 +105,7 @@ def make_app(
     feed: HeadFeed,
     clock: Clock,
     stakes: Stakes,
+    desk: SalesDesk | None,
     workerpool: Address,
     hub: Address,
     chain_id: int,
@@ -117,6 +120,11 @@ def make_app(
     async def workers() -> list[WorkerModel]:
         """The workers seen so far."""
         return [worker_view(member) for member in engine.crew.members.values()]
+
+    @get("/offers", **described(answer=OffersModel, refusals=()))
+    async def offers() -> OffersModel:
+        """What the scheduler has on offer for the pool, and why there is not more."""
+        return offers_view(desk)
 
     @get("/metrics", **described(ACCEPT, answer=Figures, also=EXPOSITION, refusals=()))
     async def metrics(request: AnyRequest) -> Figures | Response[bytes]:
@@ -137,7 +145,7 @@ def make_app(
             ok=True, workerpool=workerpool, hub=hub, chain_id=chain_id, workers=connected, tasks=len(engine.tasks)
         )
 
-    routes: list[BaseRouteHandler] = [worker_channel, workers, metrics, version, health]
+    routes: list[BaseRouteHandler] = [worker_channel, workers, offers, metrics, version, health]
     routes += observation.routes(metrics=False)
     routes += _task_routes(registry, followers)
     routes += _log_routes(registry, printouts, access, followers, clock, chain_id)

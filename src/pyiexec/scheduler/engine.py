@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import anyio
@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from pyiexec.chain.signer import Signer
 from pyiexec.foundation.database import Database
 from pyiexec.foundation.logs import get_logger
+from pyiexec.protocol.deals import Deal
 from pyiexec.protocol.messages import Abort, Complete, Reveal, Upload
 from pyiexec.protocol.messages import Command as WorkerMessage
 from pyiexec.protocol.primitives import Address, DealId, TaskId
@@ -27,6 +28,7 @@ from pyiexec.protocol.traces import trace_of
 from pyiexec.protocol.trust import NEWCOMER_WEIGHT
 from pyiexec.scheduler import commands as c
 from pyiexec.scheduler import events as e
+from pyiexec.scheduler.admission import turned_away
 from pyiexec.scheduler.assigning import assignment
 from pyiexec.scheduler.chain_logs import (
     SETTLING,
@@ -40,7 +42,7 @@ from pyiexec.scheduler.chain_logs import (
 from pyiexec.scheduler.chain_work import ChainWork
 from pyiexec.scheduler.crew import Crew
 from pyiexec.scheduler.demands import Demands
-from pyiexec.scheduler.followers import Followers
+from pyiexec.scheduler.followers import Bell, Followers
 from pyiexec.scheduler.inbox import (
     ChainSeen,
     CommandsAcknowledged,
@@ -89,6 +91,7 @@ class Engine:
         timers: hours at which tasks are to be looked at again.
         timers_changed: set when the earliest hour may be another.
         tally: what has come about so far.
+        stepped: rung after every step.
     """
 
     def __init__(
@@ -104,6 +107,7 @@ class Engine:
         followers: Followers,
         printouts: Printouts,
         chance: random.Random,
+        object_to: Callable[[Deal], str | None] = lambda _deal: None,
     ) -> None:
         self._database = database
         self._signer = signer
@@ -113,6 +117,7 @@ class Engine:
         self._heartbeat_seconds = heartbeat_seconds
         self._followers = followers
         self._printouts = printouts
+        self._object_to = object_to
         self._inbox: Mailbox[Item] = Mailbox()
         self._deals = dict(stored.deals)
         self._unread = set(stored.unread)
@@ -127,12 +132,18 @@ class Engine:
         self.timers = Timers()
         self.timers_changed = anyio.Event()
         self.tally = Tally(stored)
+        self.stepped = Bell()
         for state in stored.tasks:
             self.crew.follow(state)
         for member in self.crew.members.values():
             # Whoever has work under way gets two heartbeats to come back.
             if member.involved:
                 self.crew.count_with(member)
+
+    @property
+    def knows_all_deals(self) -> bool:
+        """Whether every deal noticed has been read."""
+        return not self._unread
 
     def post(self, item: Item) -> None:
         """Put something before the engine; never waits."""
@@ -183,6 +194,7 @@ class Engine:
         step.send(self.crew, self._heartbeat_seconds)
         for task_id in step.changes.tasks.keys() | {task_id for task_id, _ in step.changes.printouts}:
             self._followers.tell(task_id)
+        self.stepped.ring()
 
     async def _recall(self, undone: set[TaskId]) -> None:
         """Have the tasks at hand that a reorganisation may unsettle, those settled before a restart included."""
@@ -326,6 +338,9 @@ class Engine:
         step.changes.read[deal_id] = facts
         told = {"deal": deal_id, "tasks": deal.bot_size, "trust": deal.trust, "requester": deal.requester}
         log.info("deal", trace=trace_of(deal_id), **told)
+        why_not = self._object_to(deal)
+        if why_not is not None:
+            log.warning("a deal is not admitted: its tasks are left alone", deal=deal_id, reason=why_not)
         overtaken = []
         for index, task_id in zip(deal.indexes, deal.task_ids(deal_id), strict=True):
             if task_id in self.tasks or task_id in self.recent:
@@ -333,6 +348,8 @@ class Engine:
                 overtaken.append(task_id)
                 continue
             state = facts.task(deal_id, index, task_id)
+            if why_not is not None:
+                state = turned_away(state, why_not)
             self.tasks[task_id] = Tracked(state, stored=False)
             record = item.tasks.get(task_id)
             if record is None and task_id in self._unknown:

@@ -8,6 +8,7 @@ from pyiexec.foundation.database import Database
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import Address, DealId, TaskId, bytes32, checksum
 from pyiexec.scheduler.engine import Engine
+from pyiexec.scheduler.outlook import Outlook
 from pyiexec.scheduler.state import Replicate, TaskState
 from pyiexec.scheduler.store import DealFacts, find_facts, find_tasks
 from pyiexec.scheduler.views import TaskModel, task_view
@@ -43,8 +44,9 @@ def read_address(text: str, field: str) -> Address:
 class TaskRegistry:
     """Every task the scheduler has ever had."""
 
-    def __init__(self, engine: Engine, database: Database) -> None:
+    def __init__(self, engine: Engine, database: Database, outlook: Outlook) -> None:
         self._engine = engine
+        self._outlook = outlook
         self._database = database
         self._facts: OrderedDict[DealId, DealFacts] = OrderedDict()
 
@@ -76,7 +78,7 @@ class TaskRegistry:
 
     async def view(self, state: TaskState) -> TaskModel:
         """A task as clients are told of it."""
-        return task_view(state, await self._facts_of(state.deal_id))
+        return task_view(state, await self._facts_of(state.deal_id), self._outlook.of(state))
 
     async def _facts_of(self, deal_id: DealId) -> DealFacts | None:
         known = self._facts.get(deal_id)

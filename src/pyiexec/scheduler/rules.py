@@ -294,6 +294,9 @@ class _Decider:
 
     def _unset(self) -> None:
         task = self.state.chain
+        if self.state.given_up and self._now < task.final_deadline:
+            # Opened, it would only wait for a vote that nobody is asked for.
+            return
         if self._now < task.contribution_deadline:
             self.commands.append(c.SubmitInitialize())
             missing = replicas_missing(self.state, self._now, self._policy)

@@ -12,15 +12,15 @@ from collections.abc import Callable
 from functools import partial
 
 import anyio
-import sqlalchemy as sa
 
 from pyiexec.chain.authentication import signed_by
 from pyiexec.chain.follower import MIGRATIONS as FOLLOWER_MIGRATIONS
-from pyiexec.chain.follower import Cursor, LogFollower, load_cursor, save_cursor
+from pyiexec.chain.follower import LogFollower, load_cursor
 from pyiexec.chain.heads import HeadFeed
 from pyiexec.chain.hub import Hub
 from pyiexec.chain.keystore import read_key_file
 from pyiexec.chain.observed import observe_chain, observe_follower, observe_transactions
+from pyiexec.chain.orderbook import OrderBook
 from pyiexec.chain.rpc import JsonRpc
 from pyiexec.chain.transactions import MIGRATIONS as TRANSACTION_MIGRATIONS
 from pyiexec.chain.transactions import Totals, TransactionManager
@@ -31,8 +31,10 @@ from pyiexec.foundation.http import Ready, http_session
 from pyiexec.foundation.http import serve as serve_http
 from pyiexec.foundation.logs import get_logger
 from pyiexec.foundation.observation import Observation
+from pyiexec.protocol.eip712 import Domain
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import Address
+from pyiexec.scheduler.admission import objection
 from pyiexec.scheduler.app import make_app
 from pyiexec.scheduler.chain_logs import TOPICS
 from pyiexec.scheduler.chain_work import ChainWork
@@ -40,11 +42,15 @@ from pyiexec.scheduler.channel import WorkerChannel
 from pyiexec.scheduler.enclaves import EnclaveDesk
 from pyiexec.scheduler.engine import Engine
 from pyiexec.scheduler.followers import Followers
-from pyiexec.scheduler.inbox import LogsSeen, TimePassed
+from pyiexec.scheduler.inbox import TimePassed
 from pyiexec.scheduler.log_access import LogAccess
 from pyiexec.scheduler.observed import observe_scheduler
+from pyiexec.scheduler.outlook import Outlook
+from pyiexec.scheduler.pool_policy import Admission, terms_of
 from pyiexec.scheduler.printouts import Printouts
+from pyiexec.scheduler.progress import CURSOR, ChainProgress
 from pyiexec.scheduler.registry import TaskRegistry
+from pyiexec.scheduler.sales_desk import SalesDesk
 from pyiexec.scheduler.settings import SchedulerSettings
 from pyiexec.scheduler.stakes import Stakes
 from pyiexec.scheduler.store import MIGRATIONS, load
@@ -52,9 +58,6 @@ from pyiexec.scheduler.timers import ChainTime
 from pyiexec.storage.client import ContentClient
 
 log = get_logger(__name__)
-
-#: Name under which the follower's place in the chain's log is kept.
-CURSOR = "scheduler"
 
 
 async def serve(
@@ -69,10 +72,12 @@ async def serve(
     """Run until `stop` is set; `ready` is told the base URL once workers may connect.
 
     Raises:
-        IexecError: ``BAD_KEY``, ``DATABASE_UNAVAILABLE``, ``NOT_OWNER`` when the key is not that of the pool's owner,
-            ``PORT_TAKEN``, ``WORKERPOOL_UNKNOWN``.
+        IexecError: ``BAD_KEY``, ``BAD_SETTINGS`` when what is sold would not be admitted, ``DATABASE_UNAVAILABLE``,
+            ``NOT_OWNER`` when the key is not that of the pool's owner, ``PORT_TAKEN``, ``WORKERPOOL_UNKNOWN``.
     """
     clock = clock or SystemClock()
+    admission = settings.admission or Admission()
+    terms = terms_of(settings.sales, admission) if settings.sales else []
     signer = read_key_file(settings.key_file, settings.password_file)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     database_url = settings.database_url or f"sqlite:///{settings.data_dir / 'scheduler.db'}"
@@ -100,6 +105,7 @@ async def serve(
                 followers=followers,
                 printouts=printouts,
                 chance=chance or random.SystemRandom(),
+                object_to=partial(objection, admission=admission),
             )
             follower = LogFollower(
                 rpc,
@@ -120,23 +126,11 @@ async def serve(
                 clock=clock,
                 heartbeat_seconds=settings.heartbeat_seconds,
             )
+            progress = ChainProgress(follower, engine)
+            outlook = Outlook(engine=engine, policy=settings.policy, chain_time=chain_time, clock=clock)
+            await outlook.remember(database)
             stakes = Stakes(hub=hub, owner=signer.address, engine=engine, database=database, feed=feed, clock=clock)
             observation, totals = Observation("scheduler", clock), Totals()
-            app = make_app(
-                engine=engine,
-                observation=observation,
-                channel=channel,
-                registry=TaskRegistry(engine, database),
-                printouts=printouts,
-                access=LogAccess(chain_id, partial(signed_by, hub), clock, entropy),
-                followers=followers,
-                feed=feed,
-                clock=clock,
-                stakes=stakes,
-                workerpool=settings.workerpool,
-                hub=settings.hub,
-                chain_id=chain_id,
-            )
             async with (
                 TransactionManager(
                     rpc,
@@ -161,6 +155,27 @@ async def serve(
                     chain_time=chain_time,
                     max_result_bytes=settings.max_result_bytes,
                 )
+                desk = None
+                if settings.sales is not None:
+                    desk = SalesDesk(
+                        sales=settings.sales,
+                        admission=admission,
+                        terms=terms,
+                        engine=engine,
+                        policy=settings.policy,
+                        hub=hub,
+                        domain=Domain(chain_id, settings.hub),
+                        signer=signer,
+                        workerpool=settings.workerpool,
+                        book=OrderBook(settings.sales.market_url, chain_id, session),
+                        database=database,
+                        transactions=transactions,
+                        followed=progress,
+                        feed=feed,
+                        chain_time=chain_time,
+                        clock=clock,
+                        entropy=entropy,
+                    )
                 observation.database(database)
                 observe_chain(observation, rpc, feed, clock)
                 observe_follower(observation, feed, lambda: follower.cursor.number)
@@ -169,10 +184,28 @@ async def serve(
                 observation.health.needs("gateway", partial(unreachable, session, settings.gateway_url))
                 if settings.sms_url:
                     observation.health.needs("sms", partial(unreachable, session, settings.sms_url))
+                app = make_app(
+                    engine=engine,
+                    observation=observation,
+                    channel=channel,
+                    registry=TaskRegistry(engine, database, outlook),
+                    printouts=printouts,
+                    access=LogAccess(chain_id, partial(signed_by, hub), clock, entropy),
+                    followers=followers,
+                    feed=feed,
+                    clock=clock,
+                    stakes=stakes,
+                    desk=desk,
+                    workerpool=settings.workerpool,
+                    hub=settings.hub,
+                    chain_id=chain_id,
+                )
                 group.start_soon(engine.run, work)
                 group.start_soon(_tell_time, feed, chain_time, engine)
                 group.start_soon(_keep_hours, chain_time, engine)
-                group.start_soon(_follow_chain, follower, engine)
+                group.start_soon(progress.run)
+                if desk is not None:
+                    group.start_soon(desk.run)
                 group.start_soon(channel.watch)
                 group.start_soon(stakes.run)
                 group.start_soon(printouts.run)
@@ -230,16 +263,3 @@ async def _keep_hours(chain_time: ChainTime, engine: Engine) -> None:
         hour = engine.timers.earliest()
         with anyio.move_on_after(max(hour - chain_time.precise(), 0.0) if hour is not None else None):
             await engine.timers_changed.wait()
-
-
-async def _follow_chain(follower: LogFollower, engine: Engine) -> None:
-    """Put the hub's logs before the engine, a batch at a time."""
-    async for batch in follower.batches():
-        save = partial(_save_cursor, batch.cursor)
-        item = LogsSeen(batch.logs, batch.removed, batch.rewound_to is not None, save)
-        engine.post(item)
-        await item.done.wait()
-
-
-def _save_cursor(cursor: Cursor, connection: sa.Connection) -> None:
-    save_cursor(connection, CURSOR, cursor)

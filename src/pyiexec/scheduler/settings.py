@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from pyiexec.foundation.settings import Settings
 from pyiexec.protocol.primitives import Address
+from pyiexec.scheduler.pool_policy import Admission, Sales
 from pyiexec.scheduler.rules import Policy
 
 MEBIBYTE = 1 << 20
@@ -45,6 +46,8 @@ class SchedulerSettings(Settings, frozen=True, kw_only=True):
         keep_logs_seconds: for how long after a task's final deadline is kept what its applications printed.
         max_result_bytes: largest result archive fetched for verification, and what it may unpack to.
         max_gas_price: wei per unit of gas that is never exceeded; what that is too little for waits for cheaper blocks.
+        sales: has the scheduler sell the pool's free capacity by itself.
+        admission: which deals the pool works on; all without it.
     """
 
     key_file: Path
@@ -71,6 +74,8 @@ class SchedulerSettings(Settings, frozen=True, kw_only=True):
     keep_logs_seconds: Annotated[int, Meta(ge=0)] = 3 * 24 * 3600
     max_result_bytes: Annotated[int, Meta(ge=1)] = 256 * MEBIBYTE
     max_gas_price: Annotated[int, Meta(ge=1)] | None = None
+    sales: Sales | None = None
+    admission: Admission | None = None
 
     @property
     def policy(self) -> Policy:

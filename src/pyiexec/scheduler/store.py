@@ -14,6 +14,7 @@ from pyiexec.foundation.statements import Statement, upsert
 from pyiexec.protocol.deals import Deal
 from pyiexec.protocol.primitives import Address, DealId, TaskId
 from pyiexec.protocol.printed import Printed
+from pyiexec.protocol.workflow import Phase
 from pyiexec.scheduler.crew import Member
 from pyiexec.scheduler.requirements import Needs, needs_of
 from pyiexec.scheduler.state import TaskState, new_task
@@ -191,6 +192,13 @@ def newest_facts(connection: sa.Connection, most: int) -> list[DealFacts]:
     )
     found = connection.scalars(known.order_by(deals.c.block.desc()).limit(most)).all()
     return [msgspec.json.decode(facts, type=DealFacts) for facts in found]
+
+
+def newest_completed(connection: sa.Connection, most: int) -> list[TaskState]:
+    """Completed tasks of the deals noticed last, the newest first."""
+    done = sa.select(tasks.c.state).join(deals, deals.c.deal_id == tasks.c.deal_id)
+    done = done.where(tasks.c.phase == Phase.COMPLETED, deals.c.block.is_not(None)).order_by(deals.c.block.desc())
+    return [_decode(state) for state in connection.scalars(done.limit(most)).all()]
 
 
 def find_printouts(connection: sa.Connection, task_id: TaskId) -> dict[Address, Printed]:

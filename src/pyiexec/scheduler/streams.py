@@ -79,8 +79,11 @@ async def task_events(
 
 
 def state_id(view: TaskModel) -> str:
-    """A name for what is told of a task: the same for the same, also after a restart."""
-    return hashlib.sha256(msgspec.json.encode(view)).hexdigest()[:16]
+    """A name for what is told of a task: the same for the same, also after a restart.
+
+    What is expected of it changes with every moment, and is no news.
+    """
+    return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(view, forecast=None))).hexdigest()[:16]
 
 
 # --- what is printed ----------------------------------------------------------------------------------------------

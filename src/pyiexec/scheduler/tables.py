@@ -57,3 +57,12 @@ outbox = sa.Table(
     sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
 )
+
+#: Orders that the scheduler signed to sell the pool's capacity and that can still be matched; `record` is the JSON of
+#: an `OwnOrder`.
+offers = sa.Table(
+    "offers",
+    metadata,
+    sa.Column("order_hash", sa.String(66), primary_key=True),
+    sa.Column("record", sa.LargeBinary, nullable=False),
+)

@@ -21,6 +21,7 @@ from pyiexec.protocol.results import ResultLink, format_link
 from pyiexec.protocol.workflow import FailureCause, Phase
 from pyiexec.scheduler.causes import reference_name
 from pyiexec.scheduler.crew import Member
+from pyiexec.scheduler.forecast import Forecast
 from pyiexec.scheduler.state import Replicate, StatusChange, TaskState, Upload
 from pyiexec.scheduler.store import DealFacts
 from pyiexec.scheduler.verification import STORAGE
@@ -48,6 +49,8 @@ _FAILURES: dict[str, str] = {
     FailureCause.CLAIMED: "FINAL_DEADLINE_REACHED",
     FailureCause.INITIALIZE_REFUSED: "INITIALIZE_FAILED",
 }
+#: Code of what a task is told early, when it will hardly be done in time.
+TASK_LIKELY_LATE = "TASK_LIKELY_LATE"
 #: The end of the year 9999, seconds since the Unix epoch.
 _LAST_MOMENT = 253_402_300_799
 
@@ -117,6 +120,27 @@ class ReplicateModel(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
     cause: Cause | None = None
 
 
+class ForecastModel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """When the scheduler expects a task to end; nothing is promised.
+
+    Attributes:
+        position: in the line of those that wait for workers, from 1; 0 once it has all it needs for now.
+        starts_by: when it has its workers, at the latest; null while the pool has none.
+        eta: expected end.
+        earliest, latest: between which that lies, most likely.
+        observed: tasks of its app and category whose times the scheduler knows.
+        late: its work is expected to be done only after the contribution deadline.
+    """
+
+    position: int
+    starts_by: str | None
+    eta: str | None
+    earliest: str | None
+    latest: str | None
+    observed: int
+    late: bool
+
+
 class TaskModel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A task with its replicates.
 
@@ -128,6 +152,7 @@ class TaskModel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         result_link: JSON of where the result lies, as on chain.
         cause: why it failed, or what holds it up.
         awaited: what it waits for; null once the chain has settled it.
+        forecast: when it is expected to end; null once nothing is to come.
     """
 
     chain_task_id: TaskId
@@ -153,6 +178,7 @@ class TaskModel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     phase: Phase
     cause: Cause | None
     awaited: AwaitedModel | None
+    forecast: ForecastModel | None
 
 
 class WorkerModel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -186,8 +212,8 @@ class WorkerModel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     tasks: list[TaskId]
 
 
-def task_view(state: TaskState, facts: DealFacts | None = None) -> TaskModel:
-    """A task; `facts` are those of its deal."""
+def task_view(state: TaskState, facts: DealFacts | None = None, forecast: Forecast | None = None) -> TaskModel:
+    """A task; `facts` are those of its deal, `forecast` is what to expect of it."""
     chain = state.chain
     deal = facts.deal if facts else None
     link = chain.results.decode(errors="replace") or None
@@ -217,8 +243,9 @@ def task_view(state: TaskState, facts: DealFacts | None = None) -> TaskModel:
         deal_id=state.deal_id,
         task_index=state.index,
         phase=state.phase,
-        cause=_cause(state.cause, state.explanation),
+        cause=cause_of(state.cause, state.explanation) or (_late(state) if forecast and forecast.late else None),
         awaited=_awaited(state),
+        forecast=_forecast(forecast) if forecast else None,
     )
 
 
@@ -238,7 +265,7 @@ def replicate_view(state: TaskState, replicate: Replicate) -> ReplicateModel:
         contribution_hash=replicate.result,
         app_logs=f"{path}/logs" if has_run(replicate) else None,
         app_exit_code=replicate.exit_code,
-        cause=_cause(replicate.cause, replicate.message),
+        cause=cause_of(replicate.cause, replicate.message),
     )
 
 
@@ -269,7 +296,8 @@ def has_run(replicate: Replicate) -> bool:
     return computed or replicate.exit_code is not None
 
 
-def _cause(code: str | None, what: str) -> Cause | None:
+def cause_of(code: str | None, what: str) -> Cause | None:
+    """Why something failed, with what the catalogue says of it; None without a code."""
     if code is None:
         return None
     # Workers name causes; one that we do not know may be from a newer version.
@@ -280,6 +308,24 @@ def _cause(code: str | None, what: str) -> Cause | None:
         remedy=known.remedy if known else "",
         retry=known.retry if known else False,
     )
+
+
+def _late(state: TaskState) -> Cause | None:
+    until = _moment(state.chain.contribution_deadline)
+    return cause_of(TASK_LIKELY_LATE, f"the tasks before it leave it no time to be done before {until}")
+
+
+def _forecast(found: Forecast) -> ForecastModel:
+    moments = {
+        name: None if moment is None else _moment(moment)
+        for name, moment in (
+            ("starts_by", found.starts_by),
+            ("eta", found.eta),
+            ("earliest", found.earliest),
+            ("latest", found.latest),
+        )
+    }
+    return ForecastModel(position=found.position, observed=found.observed, late=found.late, **moments)
 
 
 def _awaited(state: TaskState) -> AwaitedModel | None:

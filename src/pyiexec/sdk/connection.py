@@ -15,6 +15,7 @@ import anyio.abc
 from pyiexec.chain.heads import HeadFeed
 from pyiexec.chain.hub import Hub
 from pyiexec.chain.networks import NetworkProfile
+from pyiexec.chain.orderbook import OrderBook
 from pyiexec.chain.public_keys import refuse_public_key
 from pyiexec.chain.rpc import JsonRpc
 from pyiexec.chain.signer import Signer
@@ -25,7 +26,6 @@ from pyiexec.protocol.eip712 import Domain
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import Address, Bytes32, bytes32
 from pyiexec.sdk.compass import Compass
-from pyiexec.sdk.orderbook import OrderBook
 from pyiexec.sdk.secret_service import SecretService
 from pyiexec.storage.client import ContentClient
 

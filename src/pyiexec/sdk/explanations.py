@@ -75,6 +75,27 @@ class Awaited(msgspec.Struct, frozen=True, kw_only=True):
     then: str
 
 
+class Expected(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """When the scheduler expects a task to end, a claim like all it says; moments are ISO 8601, UTC.
+
+    Attributes:
+        position: in the line of tasks that wait for workers, from 1; 0 once it has all it needs for now.
+        starts_by: when it has its workers, at the latest; None while the pool has none.
+        eta: expected end.
+        earliest, latest: between which that lies, most likely.
+        observed: tasks of its app and category from which that is learned.
+        late: its work is expected to be done too late.
+    """
+
+    position: int
+    starts_by: str | None = None
+    eta: str | None = None
+    earliest: str | None = None
+    latest: str | None = None
+    observed: int = 0
+    late: bool = False
+
+
 class Explanation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Where a task stands, and why.
 
@@ -86,6 +107,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         meaning: of the reason, in words.
         cause: why it failed, or what holds it up.
         awaited: None once the chain has settled the task.
+        forecast: when it is expected to end; None where nobody says.
         history: oldest first.
         silence: why the scheduler was not heard, where the chain had to tell.
         trace: under which every part's log tells of the task's deal; empty where a scheduler does not name the deal.
@@ -101,6 +123,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     awaited: Awaited | None
     history: list[Step]
     silence: Cause | None = None
+    forecast: Expected | None = None
     trace: str = ""
 
 
@@ -129,6 +152,7 @@ class _Told(msgspec.Struct, rename="camel"):
     phase: str | None = None
     cause: Cause | None = None
     awaited: Awaited | None = None
+    forecast: Expected | None = None
     deal_id: str = ""
 
 
@@ -162,6 +186,7 @@ def told_by_scheduler(task_id: TaskId, view: Mapping[str, Any]) -> Explanation:
         meaning=since.meaning,
         cause=told.cause,
         awaited=told.awaited,
+        forecast=told.forecast,
         # The sort is stable: what happened in the same second stays in its order.
         history=sorted(steps, key=lambda step: step.date),
         trace=trace_of(DealId(bytes32(told.deal_id))) if told.deal_id else "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ import aiohttp
 import msgspec
 
 from pyiexec.foundation.clients import Answer, pass_trace_on, read_json
+from pyiexec.foundation.server_events import Event, read_events
 from pyiexec.protocol.eip712 import challenge_hash
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import Address, TaskId, to_bytes, to_hex
@@ -57,35 +58,6 @@ class _Challenge(msgspec.Struct, frozen=True):
 
     domain: dict[str, Any]
     message: dict[str, str]
-
-
-class Event(msgspec.Struct, frozen=True):
-    """A server-sent event."""
-
-    name: str
-    data: bytes
-    identifier: str
-
-
-async def read_events(lines: AsyncIterable[bytes]) -> AsyncGenerator[Event, None]:
-    """The events in the lines of a stream; one that is cut off by its end is dropped.
-
-    Source: WHATWG HTML, server-sent events.
-    """
-    name, data, identifier = "message", list[bytes](), ""
-    async for line in lines:
-        field, _, value = line.rstrip(b"\r\n").partition(b":")
-        value = value.removeprefix(b" ")
-        if not field and not value:
-            if data:
-                yield Event(name, b"\n".join(data), identifier)
-            name, data = "message", []
-        elif field == b"event":
-            name = value.decode(errors="replace")
-        elif field == b"data":
-            data.append(value)
-        elif field == b"id":
-            identifier = value.decode(errors="replace")
 
 
 class TaskLogs:

@@ -19,6 +19,7 @@ from pyiexec.chain import calls, registries, token
 from pyiexec.chain.anvil import MNEMONIC, Anvil, AnvilOptions
 from pyiexec.chain.deployment import Manifest, deploy
 from pyiexec.chain.mnemonic import derive
+from pyiexec.chain.orderbook import OrderBook
 from pyiexec.chain.rpc import JsonRpc
 from pyiexec.chain.sending import Call, send_all
 from pyiexec.chain.signer import Signer
@@ -28,7 +29,6 @@ from pyiexec.market.settings import MarketSettings
 from pyiexec.protocol.eip712 import Domain, order_hash
 from pyiexec.protocol.orders import NO_DATASET, AppOrder, DatasetOrder, Order, RequestOrder, WorkerpoolOrder
 from pyiexec.protocol.primitives import Address, OrderHash, bytes32, to_bytes, to_hex
-from pyiexec.sdk.orderbook import OrderBook
 
 ADMIN, APP_OWNER, DATASET_OWNER, POOL_OWNER, REQUESTER, STRANGER = (derive(MNEMONIC, number) for number in range(6))
 #: What pool owner and requester have in the hub, nRLC.

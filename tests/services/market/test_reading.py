@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pyiexec.chain.orderbook import OrderBook
 from pyiexec.foundation.http import http_session
 from pyiexec.protocol.errors import IexecError
-from pyiexec.sdk.orderbook import OrderBook
 
 from .conftest import POOL_OWNER, Chain, Market
 

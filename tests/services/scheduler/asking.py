@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import aiohttp
 
 from pyiexec.chain.signer import Signer
+from pyiexec.foundation.server_events import Event, read_events
 from pyiexec.protocol.eip712 import challenge_hash
 from pyiexec.protocol.primitives import to_bytes, to_hex
-from pyiexec.sdk.task_logs import Event, read_events
 
 
 class Answer(NamedTuple):

@@ -119,13 +119,17 @@ class Net:
         tag: Bytes32 = NULL_BYTES32,
         contract: Address | None = None,
         boost: bool = False,
+        pool: WorkerpoolOrder | None = None,
     ) -> DealId:
-        """Match four orders; a `contract` that orders must take the requester's signature for its own."""
+        """Match four orders, `pool` among them if it is given, and else one made for it.
+
+        A `contract` that orders must take the requester's signature for its own.
+        """
         requester, manager = roles.account(roles.REQUESTER), roles.account(roles.POOL_MANAGER)
         app = self._signed(
             AppOrder(app=self.app, appprice=1000, volume=volume, tag=tag, salt=self._salt()), roles.APP_PROVIDER
         )
-        pool = self._signed(
+        pool = pool or self._signed(
             WorkerpoolOrder(
                 workerpool=self.workerpool,
                 workerpoolprice=1_000_000,

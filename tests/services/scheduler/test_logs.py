@@ -13,10 +13,10 @@ from tests.services.scheduler.conftest import Net, until_shown
 from tests.services.scheduler.scripted import S
 from tests.services.scheduler.stage import Stage, stage
 
+from pyiexec.foundation.server_events import Event
 from pyiexec.protocol.messages import Assign
 from pyiexec.protocol.primitives import TaskId, bytes32
 from pyiexec.protocol.printed import KEPT_CHARACTERS, Excerpt, Printed
-from pyiexec.sdk.task_logs import Event
 
 pytestmark = pytest.mark.anyio
 

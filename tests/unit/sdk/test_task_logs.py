@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from pyiexec.chain.anvil import MNEMONIC
 from pyiexec.chain.mnemonic import derive
 from pyiexec.chain.networks import NetworkProfile
+from pyiexec.foundation.server_events import Event, read_events
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import NULL_ADDRESS, TaskId, bytes32, checksum
 from pyiexec.sdk.connection import Connection
-from pyiexec.sdk.task_logs import Event, LogPiece, TaskLogs, read_events
+from pyiexec.sdk.task_logs import LogPiece, TaskLogs
 
 pytestmark = pytest.mark.anyio
 

@@ -5,20 +5,24 @@ Source: the iExec marketplace's paths and JSON. What it answers is a claim: sign
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
 import msgspec
 
 from pyiexec.chain.signer import Signer
-from pyiexec.foundation.clients import JsonClient
+from pyiexec.foundation.clients import Answer, JsonClient, read_json
+from pyiexec.foundation.server_events import Event, read_events
 from pyiexec.protocol.eip712 import challenge_hash
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.orders import ORDER_KINDS, Order, decode_order, kind_of, order_to_json
 from pyiexec.protocol.primitives import Address, OrderHash, bytes32, checksum, to_bytes, to_hex
 
 PAGE_SIZE = 100
+#: Seconds in which the book lets a listener in, and of silence after which a stream counts as broken.
+_CONNECT_SECONDS, _SILENCE_SECONDS = 10.0, 60.0
 
 
 class PublishedOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,6 +134,28 @@ class OrderBook(JsonClient):
         token = await self._login(signer)
         answer = await self._request("PUT", f"/{_path(kind)}", {}, body=body, token=token)
         return [OrderHash(bytes32(name)) for name in answer["unpublished"]]
+
+    @asynccontextmanager
+    async def listen(self, room: str, **interest: Any) -> AsyncIterator[AsyncIterator[Event]]:
+        """What happens in the book from now on, as server-sent events, until the connection ends.
+
+        Args:
+            room: ``orders`` or ``deals``.
+            interest: what about, by name: ``kind``, ``app``, ``dataset``, ``workerpool``, ``requester``.
+
+        Raises:
+            IexecError: ``MARKET_UNREACHABLE``; with the order book's reason for refusing it.
+        """
+        query = {"chainId": str(self.chain_id), "room": room, **{name: str(value) for name, value in interest.items()}}
+        timeout = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS)
+        try:
+            async with self._http().get(f"{self.url}/stream", params=query, timeout=timeout) as response:
+                if response.status != 200:
+                    raise self._refusal(Answer(response.status, read_json(await response.read())), "MARKET_REFUSED")
+                yield read_events(response.content)
+        except (aiohttp.ClientError, TimeoutError, ConnectionError, ValueError) as error:
+            reason = str(error) or type(error).__name__
+            raise IexecError("MARKET_UNREACHABLE", f"no events from {self.url}: {reason}") from None
 
     async def _login(self, signer: Signer) -> str:
         """An answered challenge, good for one request."""
