@@ -419,6 +419,8 @@ class Network:
         for replicate in state.replicates:
             name = self.machines[replicate.worker].character.name
             happened[name] = happened.get(name, 0) + 1
+            if replicate.hedge:
+                happened["hedges"] = happened.get("hedges", 0) + 1
         if state.cause:
             happened[state.cause] = happened.get(state.cause, 0) + 1
 

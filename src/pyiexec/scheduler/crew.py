@@ -18,6 +18,8 @@ from pyiexec.scheduler.state import TaskState
 
 _AFTER_DATASET = (ReplicateStatus.DATA_DOWNLOADED, ReplicateStatus.COMPUTED)
 _AFTER_APP = (ReplicateStatus.APP_DOWNLOADED, *_AFTER_DATASET)
+#: Checksums remembered of what one worker holds.
+MOST_CACHED = 1_024
 #: Right votes that make up for a wrong one.
 RIGHT_FOR_WRONG = 10
 
@@ -55,6 +57,7 @@ class Member:
         used: what these occupy besides.
         offer: what it said of itself when it last did; None before that.
         lent: what follows from that.
+        cached: checksums of what it holds as far as is known, the newest last.
     """
 
     worker: Address
@@ -71,7 +74,7 @@ class Member:
     faulty: int = 0
     offer: Capabilities | None = None
     lent: Lent = NOT_SAID
-    cached: set[str] = field(default_factory=set)
+    cached: dict[str, None] = field(default_factory=dict)
     strikes: int = 0
     involved: set[TaskId] = field(default_factory=set)
     computing: set[TaskId] = field(default_factory=set)
@@ -98,7 +101,7 @@ class Member:
     def offers(self, capabilities: Capabilities) -> None:
         """It has said what it offers."""
         self.offer, self.lent = capabilities, lent_by(capabilities)
-        self.cached = set(capabilities.cached)
+        self.cached = dict.fromkeys(capabilities.cached)
 
     def may_take(self, needs: Needs) -> bool:
         """Whether it could take a task, had it nothing else to do; of one that has not said what it lends yet, yes."""
@@ -106,10 +109,15 @@ class Member:
 
     def fetched(self, state: TaskState, status: ReplicateStatus) -> None:
         """It has come so far with a task, and so holds what the task reads until then."""
-        if status in _AFTER_APP:
-            self.cached.add(state.app_checksum)
+        read = [state.app_checksum] if status in _AFTER_APP else []
         if status in _AFTER_DATASET and state.dataset_checksum:
-            self.cached.add(state.dataset_checksum)
+            read.append(state.dataset_checksum)
+        for checksum in read:
+            self.cached.pop(checksum, None)
+            self.cached[checksum] = None
+        while len(self.cached) > MOST_CACHED:
+            # Nobody keeps everything for ever, and workers tell of less than this.
+            del self.cached[next(iter(self.cached))]
 
     def tell(self, command: Command) -> tuple[int, bytes]:
         """Number a command and keep it until it is acknowledged; its number and JSON, to be stored."""
@@ -152,7 +160,7 @@ class Crew:
         self.reach = 0
         #: How many of them could take a task, by what tasks need; only needs that were asked for.
         self._able: dict[Needs, int] = {}
-        #: How often one of those came or went.
+        #: How often one of those came or went, or became one.
         self._turnover: Counter[Needs] = Counter()
         #: Those with a free slot, in reach or not: asked for in every round, so the others are not looked at.
         self._roomy: dict[Address, Member] = {}
@@ -172,9 +180,12 @@ class Crew:
 
     def offered(self, member: Member, capabilities: Capabilities) -> None:
         """A worker in reach has said what it offers."""
-        self._count(member, -1)
+        able_before = {needs for needs in self._able if member.may_take(needs)}
         member.offers(capabilities)
-        self._count(member, 1)
+        for needs in self._able:
+            change = member.may_take(needs) - (needs in able_before)
+            self._able[needs] += change
+            self._turnover[needs] += abs(change)
         self._find_room(member)
 
     def count_with(self, member: Member) -> None:

@@ -123,7 +123,7 @@ class Supply(NamedTuple):
     free_slots: int
     load: float
     strikes: int
-    cached: frozenset[str] | set[str]
+    cached: Collection[str]
     weight: int = NEWCOMER_WEIGHT
     doubtful: bool = False
     lent: Lent = NOT_SAID
@@ -198,7 +198,7 @@ class FreeWorkers:
         if heaps is None:
             heaps = self._heaps[needs, held] = {}
             for supply in self._free.values():
-                if supply.cached.issuperset(held) and meets(supply.lent, needs, supply.used):
+                if all(checksum in supply.cached for checksum in held) and meets(supply.lent, needs, supply.used):
                     heaps.setdefault(_Sort(supply.doubtful, supply.weight), []).append(self._rank(supply))
             for heap in heaps.values():
                 heapq.heapify(heap)

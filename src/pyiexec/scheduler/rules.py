@@ -317,7 +317,7 @@ class _Decider:
             pending = [r for r in self.state.replicates if is_pending(r, self.state, self._now, self._policy)]
             if missing:
                 self.commands.append(c.AssignReplicas(missing))
-            elif (hour := _hedge_at(self.state, pending, self._policy)) is not None and hour <= self._now:
+            elif self._is_late(pending):
                 self.commands.append(c.AssignHedge())
             stalled = self._stall() if missing and not pending and not self._candidates else None
             if self._now < self.state.chain.contribution_deadline:
@@ -354,6 +354,11 @@ class _Decider:
     def _claim(self) -> None:
         if self._policy.auto_claim and self.state.chain.may_claim(self._now):
             self.commands.append(c.SubmitClaim())
+
+    def _is_late(self, pending: Sequence[Replicate]) -> bool:
+        """Whether the task only waits for workers that take much longer than the others did."""
+        hour = _hedge_at(self.state, pending, self._policy)
+        return hour is not None and hour <= self._now < self.state.chain.contribution_deadline
 
     # --- workers ------------------------------------------------------------------------------------------------------
 

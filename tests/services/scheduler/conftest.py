@@ -26,7 +26,7 @@ from pyiexec.devnet import roles
 from pyiexec.devnet.provision import Provision, provision
 from pyiexec.protocol.deals import Deal
 from pyiexec.protocol.eip712 import Domain, order_hash
-from pyiexec.protocol.orders import NO_DATASET, AppOrder, Order, RequestOrder, WorkerpoolOrder
+from pyiexec.protocol.orders import NO_DATASET, AppOrder, DatasetOrder, Order, RequestOrder, WorkerpoolOrder
 from pyiexec.protocol.primitives import (
     NULL_ADDRESS,
     NULL_BYTES32,
@@ -120,6 +120,7 @@ class Net:
         contract: Address | None = None,
         boost: bool = False,
         pool: WorkerpoolOrder | None = None,
+        dataset: Address = NULL_ADDRESS,
     ) -> DealId:
         """Match four orders, `pool` among them if it is given, and else one made for it.
 
@@ -141,10 +142,14 @@ class Net:
             ),
             roles.POOL_MANAGER,
         )
+        data: Any = NO_DATASET
+        if dataset != NULL_ADDRESS:
+            data = self._signed(DatasetOrder(dataset=dataset, volume=volume, salt=self._salt()), roles.DATASET_PROVIDER)
         request = self._signed(
             RequestOrder(
                 app=self.app,
                 appmaxprice=1000,
+                dataset=dataset,
                 workerpool=self.workerpool,
                 workerpoolmaxprice=1_000_000,
                 requester=contract or requester.address,
@@ -158,11 +163,19 @@ class Net:
             roles.REQUESTER,
         )
         assert manager.address
-        match = calls.match_orders(app, NO_DATASET, pool, request, boost=boost)
+        match = calls.match_orders(app, data, pool, request, boost=boost)
         receipt, *_ = await send_all(self.rpc, requester, [Call(self.hub.address, match, 2_000_000)])
         notice = EVENTS["SchedulerNoticeBoost" if boost else "SchedulerNotice"]
         log = next(entry for entry in receipt["logs"] if entry["topics"][0] == notice.topic)
         return DealId(notice.decode(log)["dealId" if boost else "dealid"])
+
+    async def create_dataset(self, content: bytes) -> Address:
+        """Register a dataset; where it lies is nobody's business here."""
+        provider, registry = roles.account(roles.DATASET_PROVIDER), self.manifest.registries.dataset
+        digest = bytes32(sha256(content).digest())
+        data = registries.create_dataset(provider.address, content.decode(), b"/ipfs/y", digest)
+        created, *_ = await send_all(self.rpc, provider, [Call(registry, data)])
+        return registries.created_asset(created, registry)
 
     def _salt(self) -> Any:
         return bytes32(next(self._salts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 import anyio
@@ -11,7 +12,7 @@ from tests.services.scheduler.scripted import S, ScriptedWorker
 from tests.services.scheduler.test_failures import blaming, join
 
 from pyiexec.protocol.messages import Assign
-from pyiexec.protocol.primitives import TaskId
+from pyiexec.protocol.primitives import TaskId, bytes32
 from pyiexec.protocol.tags import encode_tag
 from pyiexec.protocol.tasks import TaskStatus
 
@@ -49,6 +50,28 @@ async def test_a_task_for_a_gpu_says_that_there_is_none_blocks_nobody_and_goes_t
         assert task_id not in assigned(plain)
         task = await until_shown(url, f"/tasks/{task_id}", lambda task: task["phase"] == "COMPLETED")
         assert task["cause"] is None
+        group.cancel_scope.cancel()
+
+
+def checksum_of(content: bytes) -> str:
+    return bytes32(sha256(content).digest())
+
+
+async def test_tasks_go_where_their_dataset_is_whoever_is_idler(net: Net) -> None:
+    here, there, *_ = net.workers
+    here.slots = there.slots = 8
+    # The one tells what it holds, of the other it is known by what it did.
+    there.lends = {"cached": [checksum_of(b"app"), checksum_of(b"second")]}
+    async with net.scheduler() as url, anyio.create_task_group() as group:
+        first, second = await net.create_dataset(b"first"), await net.create_dataset(b"second")
+        await join(group, url, here)
+        assert await net.settled(await net.buy(trust=2, dataset=first)) == [TaskStatus.COMPLETED]
+        await join(group, url, there)
+        here.commands.clear()
+        here.on_assign = there.on_assign = nothing
+        for dataset, holder in ((first, here), (second, there)):
+            tasks = set(await net.tasks_of(await net.buy(trust=2, volume=4, dataset=dataset)))
+            await holder.until(lambda holder=holder, tasks=tasks: tasks == set(assigned(holder)))  # type: ignore[misc]
         group.cancel_scope.cancel()
 
 

@@ -18,7 +18,7 @@ from pyiexec.protocol.replicates import ReplicateStatus
 from pyiexec.protocol.trust import NEWCOMER_WEIGHT
 from pyiexec.scheduler import events as e
 from pyiexec.scheduler.channel import DEAF_SECONDS, LiveSession, WorkerChannel
-from pyiexec.scheduler.crew import RIGHT_FOR_WRONG, Crew
+from pyiexec.scheduler.crew import MOST_CACHED, RIGHT_FOR_WRONG, Crew
 from pyiexec.scheduler.inbox import Item, WorkerSilent
 from pyiexec.scheduler.requirements import NOTHING_USED, Needs, lent_by, meets
 from pyiexec.scheduler.rules import decide
@@ -104,7 +104,13 @@ def test_what_a_worker_fetched_for_a_task_it_holds() -> None:
         (ReplicateStatus.DATA_DOWNLOADED, {"0xapp", "0xdata"}),
     ):
         member.fetched(state, status)
-        assert member.cached == held
+        assert set(member.cached) == held
+    for number in range(MOST_CACHED):
+        member.fetched(replace(state, dataset_checksum=f"0x{number}"), ReplicateStatus.COMPUTED)
+    # The application was used all the time, the first dataset has not been for the longest.
+    assert len(member.cached) == MOST_CACHED
+    assert "0xapp" in member.cached
+    assert "0xdata" not in member.cached
 
 
 @given(
