@@ -153,7 +153,7 @@ def schedule(
         took = seconds(task.key)
         begun = now
         for _ in range(task.workers):
-            begun = heapq.heappop(free)
-            heapq.heappush(free, begun + took)
+            begun = free[0]
+            heapq.heapreplace(free, begun + took)
         moments.append((begun, begun + took))
     return moments

@@ -6,14 +6,17 @@ Nothing of it is stored: after a start it is learned again from the tasks that w
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
+import anyio
+from anyio import to_thread
 from msgspec.structs import replace
 
 from pyiexec.foundation.clock import Clock
 from pyiexec.foundation.database import Database
-from pyiexec.protocol.primitives import TaskId
+from pyiexec.protocol.primitives import Address, TaskId
 from pyiexec.protocol.replicates import ReplicateStatus
 from pyiexec.protocol.tasks import TaskStatus
 from pyiexec.protocol.workflow import Phase
@@ -52,20 +55,21 @@ class Outlook:
         self._experiences: OrderedDict[WorkKey, Experience] = OrderedDict()
         self._last_seen: TaskId | None = None
         self._line: _Line | None = None
+        self._making = anyio.Lock()
 
     async def remember(self, database: Database) -> None:
         """Learn from what was completed before this process began."""
         for state in reversed(await database.read(lambda connection: newest_completed(connection, LEARN_FROM))):
             self._learn(state)
 
-    def of(self, state: TaskState) -> Forecast | None:
+    async def of(self, state: TaskState) -> Forecast | None:
         """What to expect of a task; None when nothing is to come."""
         if state.settled or state.given_up:
             return None
         self._catch_up()
         experience = self._experiences.get(key_of(state), Experience())
         timeref = state.chain.timeref
-        line = self._line_now()
+        line = await self._line_now()
         place = line.places.get(state.task_id)
         rest = experience.rest_span(timeref)
         if place is not None and not line.moments:
@@ -99,30 +103,23 @@ class Outlook:
 
     # --- the line -----------------------------------------------------------------------------------------------------
 
-    def _line_now(self) -> _Line:
-        at = self._clock.monotonic()
-        if self._line is None or at >= self._line.made_at + FRESH_SECONDS:
-            self._line = self._make_line(at)
-        return self._line
-
-    def _make_line(self, at: float) -> _Line:
-        now = self._chain_time.now()
-        states = [tracked.state for tracked in self._engine.tasks.values()]
-        crew = self._engine.crew
-        line = in_line(waiting(states, now, self._policy), crew.busy)
-        places = {task.task_id: place for place, task in enumerate(line)}
-        slots = slots_of(crew)
-        if not slots:
-            return _Line(at, places, ())
-        busy = list(running(states))
-        spans: dict[WorkKey, Span] = {}
-        for key in {task.key for task in line} | {slot.key for slot in busy}:
-            spans[key] = self._experiences.get(key, Experience()).work_span(key[1])
-        moments = tuple(
-            schedule(line, busy, slots, lambda key, which=which: spans[key][which], now)  # type: ignore[misc]
-            for which in range(3)
-        )
-        return _Line(at, places, moments)
+    async def _line_now(self) -> _Line:
+        async with self._making:
+            at = self._clock.monotonic()
+            if self._line is None or at >= self._line.made_at + FRESH_SECONDS:
+                # Of ten thousand tasks it takes a good part of a tenth of a second, in which workers are served.
+                states = [tracked.state for tracked in self._engine.tasks.values()]
+                make = partial(
+                    _make_line,
+                    states,
+                    busy=dict(self._engine.crew.busy),
+                    slots=slots_of(self._engine.crew),
+                    experiences=dict(self._experiences),
+                    policy=self._policy,
+                    now=self._chain_time.now(),
+                )
+                self._line = _Line(at, *await to_thread.run_sync(make))
+            return self._line
 
     # --- learning -----------------------------------------------------------------------------------------------------
 
@@ -145,6 +142,30 @@ class Outlook:
             self._experiences.move_to_end(key)
             if len(self._experiences) > MOST_KINDS:
                 self._experiences.popitem(last=False)
+
+
+def _make_line(
+    states: Sequence[TaskState],
+    *,
+    busy: Mapping[Address, int],
+    slots: int,
+    experiences: Mapping[WorkKey, Experience],
+    policy: Policy,
+    now: int,
+) -> tuple[dict[TaskId, int], tuple[list[tuple[float, float]], ...]]:
+    """Places, and moments by each estimate; without slots no moments."""
+    line = in_line(waiting(states, now, policy), busy)
+    places = {task.task_id: place for place, task in enumerate(line)}
+    if not slots:
+        return places, ()
+    occupied = list(running(states))
+    kinds = {task.key for task in line} | {slot.key for slot in occupied}
+    spans = {key: experiences.get(key, Experience()).work_span(key[1]) for key in kinds}
+    moments = tuple(
+        schedule(line, occupied, slots, lambda key, which=which: spans[key][which], now)  # type: ignore[misc]
+        for which in range(3)
+    )
+    return places, moments
 
 
 def learn(experience: Experience, state: TaskState) -> Experience | None:

@@ -78,7 +78,7 @@ class TaskRegistry:
 
     async def view(self, state: TaskState) -> TaskModel:
         """A task as clients are told of it."""
-        return task_view(state, await self._facts_of(state.deal_id), self._outlook.of(state))
+        return task_view(state, await self._facts_of(state.deal_id), await self._outlook.of(state))
 
     async def _facts_of(self, deal_id: DealId) -> DealFacts | None:
         known = self._facts.get(deal_id)
