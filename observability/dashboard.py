@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from pyiexec.chain.observed import (
+    FOLLOWED_BLOCK,
     FOLLOWER_LAG,
     GAS_FEES,
     GAS_USED,
     HEAD_AGE,
+    HEAD_BLOCK,
     HEADS_CONNECTED,
     IN_FLIGHT,
     INCLUSION_SECONDS,
@@ -143,6 +145,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         Panel("Until in a block", "s", (quantile(0.5, INCLUSION_SECONDS), quantile(0.95, INCLUSION_SECONDS))),
         Panel("Gas used", "short", (rate(GAS_USED),)),
         Panel("Gas paid, wei", "short", (rate(GAS_FEES),)),
+        Panel("Blocks told of and read", "short", (level(HEAD_BLOCK, how="max"), level(FOLLOWED_BLOCK, how="max"))),
         Panel("Requests to the node", "ops", (rate(RPC_REQUESTS), rate(RPC_FAILURES), quantile(0.95, RPC_SECONDS))),
     ),
     "HTTP and databases": (
