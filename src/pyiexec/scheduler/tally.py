@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from itertools import chain, repeat
 
 from pyiexec.protocol.replicates import ReplicateStatus
 from pyiexec.protocol.workflow import Phase
@@ -46,8 +47,11 @@ class Tally:
     def followed(self, before: TaskState | None, after: TaskState) -> None:
         """A task changed; None before it was known."""
         self.moved(None if before is None else before.phase, after.phase)
-        for replicate in after.replicates:
-            former = None if before is None else before.find(replicate.worker)
+        # Replicates keep their places.
+        formers = chain(before.replicates if before else (), repeat(None))
+        for replicate, former in zip(after.replicates, formers, strict=False):
+            if replicate is former:
+                continue
             if replicate.status in _ENDS and (former is None or former.status is not replicate.status):
                 self.replicates[str(replicate.status)] += 1
             if replicate.lost and not (former and former.lost):
