@@ -172,10 +172,11 @@ def _rules(results: Results) -> Figure:
 def _family(
     axes: Axes, results: Results, label: str, colour: str, line: str, members: Sequence[tuple[str, Scenario]]
 ) -> None:
-    offset = (-8, -12) if colour == GREEN else (4, 4)
     costs = [results.replicas(scenario) for _, scenario in members]
     rates = [results.error(scenario) for _, scenario in members]
     _with_intervals(axes, costs, rates, colour, line, label)
-    for (name, _), cost, rate in zip(members, costs, rates, strict=True):
+    # Adaptive replication's few settings lie close together: their names go to all sides.
+    offsets = [(-16, -12), (-4, -12), (-8, 6), (6, -2)] if colour == GREEN else [(4, 4)] * len(members)
+    for (name, _), cost, rate, offset in zip(members, costs, rates, offsets, strict=True):
         place = (cost, max(rate.value, FLOOR))
         axes.annotate(name, place, xytext=offset, textcoords="offset points", color=colour, fontsize=8)
