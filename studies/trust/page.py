@@ -37,9 +37,14 @@ def render(page: str, results: Results) -> str:
     return _BLOCK.sub(lambda block: block["begin"] + BLOCKS[block["name"]](results) + "\n" + block["end"], page)
 
 
-def kept(results: Results, scenario: Scenario, level: int) -> bool:
-    """Whether no more than one in `level` results were wrong, at the upper end of the interval."""
-    return level == 1 or results.error(scenario, level).high <= 1 / level
+def kept(results: Results, scenario: Scenario, level: int, part: slice = s.WHOLE) -> bool:
+    """Whether no more than one in `level` results is wrong, at the upper end of the interval."""
+    return results.error(scenario, level, part).high <= 1 / level
+
+
+def broken(results: Results, scenario: Scenario, level: int, part: slice = s.WHOLE) -> bool:
+    """Whether more than one in `level` results is wrong, at the lower end of the interval."""
+    return results.error(scenario, level, part).low > 1 / level
 
 
 def passing_score(level: int) -> int:
@@ -70,9 +75,9 @@ def _interval(rate: Rate) -> str:
 
 
 def _marked(results: Results, scenario: Scenario, level: int) -> str:
-    """A rate, in bold where it breaks the promise."""
-    rate = results.error(scenario, level)
-    return _rate(rate) if kept(results, scenario, level) else f"**{_rate(rate)}**"
+    """A rate: in bold where it breaks the promise, in italics where that is not settled."""
+    mark = "" if kept(results, scenario, level) else "**" if broken(results, scenario, level) else "*"
+    return f"{mark}{_rate(results.error(scenario, level))}{mark}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -107,15 +112,17 @@ def _choose(results: Results) -> str:
 
 
 def _promise(results: Results) -> str:
-    points = [(error, level) for error in s.ERRORS for level in s.LEVELS]
-    broken = [(error, level) for error, level in points if not kept(results, s.poco(level, Faults(error)), level)]
-    told = [
-        f"trust {level} with workers wrong {percent(error)} of the time: "
-        + _interval(results.error(s.poco(level, Faults(error))))
-        for error, level in broken
-    ]
-    head = f"The promise is kept at {len(points) - len(broken)} of the {len(points)} points of the left plot."
-    return head if not told else head + " It is not kept at\n\n" + "\n".join(f"* {line}" for line in told)
+    points = [(error, level, s.poco(level, Faults(error))) for error in s.ERRORS for level in s.LEVELS]
+    rows = []
+    for error, level, scenario in points:
+        if not all(kept(results, scenario, level, part) for part in (s.WHOLE, s.SETTLED)):
+            whole, later = (results.error(scenario, level, part) for part in (s.WHOLE, s.SETTLED))
+            rows.append([f"{level}", percent(1 / level), percent(error), _interval(whole), _interval(later)])
+    told = (
+        f"Over a pool's whole life and in its last half, {len(points) - len(rows)} of {len(points)} points are surely"
+    )
+    head = ["trust", "promised", "workers err", "wrong, whole life", "wrong, last half"]
+    return f"{told}\nbelow the promise. The others, with intervals:\n\n{_table(head, rows)}"
 
 
 def _together(results: Results) -> str:
@@ -147,14 +154,12 @@ def _rings(results: Results) -> str:
 
 
 def _stakes(results: Results) -> str:
-    def lost(scenario: Scenario) -> str:
-        wrong, caught = (results.mean(scenario, what) for what in (lambda t: t.wrong, lambda t: t.caught))
-        return f"{caught / wrong:.2g}" if wrong else "no lie passed"
-
-    rows = [
-        [told, *(lost(s.poco(level, s.ring(kind, s.FIFTH))) for level in s.RING_LEVELS)] for kind, told in KINDS.items()
-    ]
-    return _table(["a fifth that", *(f"trust {level}" for level in s.RING_LEVELS)], rows)
+    told = []
+    for level in (10, 30):
+        liars = s.poco(level, s.LIARS)
+        wrong, caught = (results.mean(liars, what) for what in (lambda tally: tally.wrong, lambda tally: tally.caught))
+        told.append(f"{caught / wrong:.0f} at trust {level}")
+    return f"Where a fifth always lies, {' and '.join(told)} wrong answers lost their stake for each that was accepted."
 
 
 def _equal(results: Results) -> str:

@@ -20,7 +20,7 @@ IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#666666"
 COLOURS, MARKERS = (BLUE, ORANGE, GREEN, RED), ("o", "s", "^", "D")
-#: Where nothing wrong was seen, a logarithm has no place: such points are drawn here, with their interval above them.
+#: Nothing has no place on a logarithmic axis: what is less than this is drawn here, with its interval above it.
 FLOOR = 1e-4
 
 STYLE = {
@@ -31,6 +31,7 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "legend.frameon": False,
+    "lines.linewidth": 1.4,
     "lines.markersize": 5,
     # The same data give the same file.
     "svg.hashsalt": "pyiexec",
@@ -59,21 +60,17 @@ def draw(results: Results, folder: Path = IMAGES, suffix: str = "svg") -> list[P
     return files
 
 
-def _with_intervals(
-    axes: Axes, x: Sequence[float], rates: Sequence[Rate], colour: str, marker: str, label: str
-) -> None:
+def _with_intervals(axes: Axes, x: Sequence[float], rates: Sequence[Rate], colour: str, line: str, label: str) -> None:
     shown = [max(rate.value, FLOOR) for rate in rates]
     below = [max(0.0, at - max(rate.low, FLOOR)) for at, rate in zip(shown, rates, strict=True)]
     above = [max(0.0, rate.high - at) for at, rate in zip(shown, rates, strict=True)]
-    axes.errorbar(
-        x, shown, yerr=[below, above], color=colour, marker=marker, label=label, capsize=2, elinewidth=1, linewidth=1.4
-    )
+    axes.errorbar(x, shown, yerr=[below, above], fmt=line, color=colour, label=label, capsize=2, elinewidth=1)
 
 
 def _error_axis(axes: Axes) -> None:
     axes.set_yscale("log")
     axes.set_ylim(FLOOR * 0.8, 1.2)
-    axes.set_yticks([1e-4, 1e-3, 1e-2, 1e-1, 1], ["none seen", "0.1 %", "1 %", "10 %", "100 %"])
+    axes.set_yticks([1e-4, 1e-3, 1e-2, 1e-1, 1], ["≤ 0.01 %", "0.1 %", "1 %", "10 %", "100 %"])
 
 
 def _trust_axis(axes: Axes, levels: Sequence[int]) -> None:
@@ -91,20 +88,20 @@ def _errors(results: Results) -> Figure:
     figure, (alone, together) = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True, layout="constrained")
     for error, colour, marker in zip(s.ERRORS, COLOURS, MARKERS, strict=True):
         rates = [results.error(s.poco(level, Faults(error))) for level in s.LEVELS]
-        _with_intervals(alone, s.LEVELS, rates, colour, marker, f"each wrong {error:.0%} of the time")
+        _with_intervals(alone, s.LEVELS, rates, colour, f"{marker}-", f"each wrong {100 * error:g} % of the time")
     alone.set_title("every task asks for the same trust")
     alone.set_ylabel("wrong results accepted")
     scenario = s.mixed(0.2)
     rates = [results.error(scenario, level) for level in s.MIXED]
-    _with_intervals(together, s.MIXED, rates, RED, "D", "tasks of all levels in one pool")
+    _with_intervals(together, s.MIXED, rates, RED, "D-", "tasks of all levels in one pool")
     rates = [results.error(s.poco(level, Faults(0.2))) for level in s.MIXED]
-    _with_intervals(together, s.MIXED, rates, GREY, "D", "every task at this level")
-    together.set_title("workers each wrong 20% of the time")
+    _with_intervals(together, s.MIXED, rates, GREY, "D-", "every task at this level")
+    together.set_title("workers each wrong 20 % of the time")
     for axes, levels in ((alone, s.LEVELS), (together, s.MIXED)):
         _promise(axes, levels)
         _error_axis(axes)
         _trust_axis(axes, levels)
-        axes.legend(loc="lower left", fontsize=9)
+        axes.legend(loc="upper right", fontsize=9)
     return figure
 
 
@@ -114,7 +111,7 @@ def _replicas(results: Results) -> Figure:
         scenarios = [s.poco(level, Faults(error)) for level in s.LEVELS]
         young = [results.replicas(scenario, part=s.YOUNG) for scenario in scenarios]
         settled = [results.replicas(scenario, part=s.SETTLED) for scenario in scenarios]
-        axes.plot(s.LEVELS, settled, color=colour, marker=marker, label=f"each wrong {error:.0%} of the time")
+        axes.plot(s.LEVELS, settled, color=colour, marker=marker, label=f"each wrong {100 * error:g} % of the time")
         axes.plot(s.LEVELS, young, color=colour, marker=marker, linestyle=":", markerfacecolor="white")
     axes.plot([], [], color=GREY, label="last half of the tasks")
     axes.plot([], [], color=GREY, linestyle=":", label="first quarter: newcomers")
@@ -137,7 +134,7 @@ def _rings(results: Results) -> Figure:
     for axes, (kind, title) in zip(panels, kinds.items(), strict=True):
         for level, colour, marker in zip(s.RING_LEVELS, COLOURS, MARKERS, strict=False):
             rates = [results.error(s.poco(level, s.ring(kind, members))) for members in s.RINGS]
-            _with_intervals(axes, shares, rates, colour, marker, f"trust {level:,}")
+            _with_intervals(axes, shares, rates, colour, f"{marker}-", f"trust {level:,}")
             axes.axhline(1 / level, color=colour, linestyle="--", linewidth=1)
         axes.set_title(title)
         axes.set_xlabel("workers in the ring, % of the pool")
@@ -145,21 +142,21 @@ def _rings(results: Results) -> Figure:
         _error_axis(axes)
     panels[0].plot([], [], color=GREY, linestyle="--", linewidth=1, label="promised: 1 / trust")
     panels[0].set_ylabel("wrong results accepted")
-    panels[0].legend(fontsize=9, loc="lower right")
+    panels[0].legend(fontsize=9, loc="upper left", ncols=2)
     return figure
 
 
 def _rules(results: Results) -> Figure:
     titles = (
-        "all err 5% of the time",
+        "all err 5 % of the time",
         "a fifth always lies",
         "a fifth lies once trusted alone",
         "a fifth lies when sure to win",
     )
     figure, panels = plt.subplots(2, 2, figsize=(10, 8), sharex=True, sharey=True, layout="constrained")
     for axes, faults, title in zip(panels.flat, s.COMPARED, titles, strict=True):
-        _family(axes, results, "Proof-of-Contribution, trust", BLUE, "o", s.of_poco(faults))
-        _family(axes, results, "majority voting, votes", ORANGE, "s", s.of_voting(faults))
+        _family(axes, results, "Proof-of-Contribution, trust", BLUE, "o-", s.of_poco(faults))
+        _family(axes, results, "majority voting, votes", ORANGE, "s-", s.of_voting(faults))
         _family(axes, results, "BOINC adaptive, quorum/threshold", GREEN, "^", s.of_adaptive(faults))
         axes.set_title(title)
         _error_axis(axes)
@@ -173,11 +170,13 @@ def _rules(results: Results) -> Figure:
 
 
 def _family(
-    axes: Axes, results: Results, label: str, colour: str, marker: str, members: Sequence[tuple[str, Scenario]]
+    axes: Axes, results: Results, label: str, colour: str, line: str, members: Sequence[tuple[str, Scenario]]
 ) -> None:
     costs = [results.replicas(scenario) for _, scenario in members]
     rates = [results.error(scenario) for _, scenario in members]
-    _with_intervals(axes, costs, rates, colour, marker, label)
-    for (name, _), cost, rate in zip(members, costs, rates, strict=True):
+    _with_intervals(axes, costs, rates, colour, line, label)
+    # Adaptive replication's few settings lie close together: their names go to all sides.
+    offsets = [(-16, -12), (-4, -12), (-8, 6), (6, -2)] if colour == GREEN else [(4, 4)] * len(members)
+    for (name, _), cost, rate, offset in zip(members, costs, rates, offsets, strict=True):
         place = (cost, max(rate.value, FLOOR))
-        axes.annotate(name, place, xytext=(4, 4), textcoords="offset points", color=colour, fontsize=8)
+        axes.annotate(name, place, xytext=offset, textcoords="offset points", color=colour, fontsize=8)

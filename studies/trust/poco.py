@@ -39,14 +39,19 @@ class ProofOfContribution(Rule):
 
     def assign(self, tasks: list[Task], idle: list[str]) -> None:
         """Let the scheduler give out what is missing."""
+        # What the votes missing depend on, by task: asked for once for every weight that workers have.
+        standing: dict[TaskId, tuple[tuple[int, ...], int]] = {}
         open_tasks = {TaskId(Bytes32(f"{task.number:08}")): task for task in tasks}
 
         def votes(task_id: TaskId, weight: int) -> int:
             task = open_tasks[task_id]
-            return _missing(tuple(sorted(task.groups.values())), prod(task.pending.values()), task.trust, weight)
+            if task_id not in standing:
+                standing[task_id] = tuple(sorted(task.groups.values())), prod(task.pending.values())
+            return _missing(*standing[task_id], task.trust, weight)
 
         def give(task_id: TaskId, worker: Address) -> int:
             open_tasks[task_id].pending[worker] = self._weigh(worker)
+            del standing[task_id]
             return votes(task_id, trust.NEWCOMER_WEIGHT)
 
         waiting = WaitingTasks()

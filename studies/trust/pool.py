@@ -9,8 +9,8 @@ from __future__ import annotations
 import heapq
 import random
 from abc import ABC, abstractmethod
-from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from operator import add
 
 from pyiexec.protocol.primitives import ResultHash
 from studies.trust.faults import LIE, RIGHT, Faults, Ring
@@ -85,7 +85,7 @@ class Tally:
             self.caught += len(outvoted) - outvoted.count(RIGHT)
 
     def __add__(self, other: Tally) -> Tally:
-        return Tally(**(Counter(asdict(self)) + Counter(asdict(other))))
+        return Tally(*map(add, vars(self).values(), vars(other).values()))
 
 
 class Rule(ABC):

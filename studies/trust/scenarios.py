@@ -19,7 +19,7 @@ ERRORS = (0.01, 0.05, 0.1, 0.2)
 #: Of one pool that serves them all.
 MIXED = (1, 3, 10, 100, 1000)
 #: A pool's life, of which each slice is a quarter.
-YOUNG, SETTLED = slice(0, 1), slice(2, 4)
+WHOLE, YOUNG, SETTLED = slice(0, 4), slice(0, 1), slice(2, 4)
 #: Levels at which rings of every size are let loose.
 RING_LEVELS = (10, 100, 1000)
 RINGS = (2, 5, 10, 15, 20)
