@@ -121,7 +121,7 @@ def test_every_reason_not_to_sell_is_explained() -> None:
 def settings_table(kind: Kind) -> dict[str, str]:
     """The defaults that the page tells, by setting."""
     heading = {
-        Kind.WORKER: "## A worker",
+        Kind.WORKER: "### Settings",
         Kind.SCHEDULER: "## A scheduler",
         Kind.MARKET: "| order book | default |",
         Kind.RESULTS: "| content store | default |",

@@ -26,7 +26,7 @@ TASK_FIELDS = {
     *("initializationBlockNumber", "currentStatus", "trust", "uploadingWorkerWalletAddress", "consensus"),
     *("contributionDeadline", "revealDeadline", "finalDeadline", "resultLink", "chainCallbackData", "dateStatusList"),
 }
-OURS = {"dealId", "taskIndex", "phase", "cause", "awaited"}
+OURS = {"dealId", "taskIndex", "phase", "cause", "awaited", "forecast"}
 REPLICATE_FIELDS = {
     *("self", "chainTaskId", "walletAddress", "currentStatus", "statusUpdateList", "resultLink", "chainCallbackData"),
     *("contributionHash", "appLogs", "appExitCode", "teeSessionGenerationError", "cause"),
