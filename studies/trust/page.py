@@ -220,8 +220,10 @@ def _size(results: Results) -> str:
     tasks = sum(
         sum(slices, Tally()).tasks for lives in results.lives.values() for pools in lives.values() for slices in pools
     )
+    others = f"Three times as many pools where levels are mixed; {s.whim(0.1).size.tasks} tasks where answers differ.\n"
+    others += f"Where there is a ring, the other workers err {percent(s.SLIPS)} of the time."
     pools = f"{s.POOLS} pools of {s.SIZE.workers} workers that serve {s.SIZE.tasks:,} tasks each"
-    return f"{len(results.lives)} points, {tasks:,} tasks; each point {pools}, {s.SIZE.at_once} at a time."
+    return f"{len(results.lives)} points, {tasks:,} tasks; each point {pools}, {s.SIZE.at_once} at a time.\n{others}"
 
 
 BLOCKS: dict[str, Callable[[Results], str]] = {

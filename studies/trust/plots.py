@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -23,7 +24,7 @@ COLOURS, MARKERS = (BLUE, ORANGE, GREEN, RED), ("o", "s", "^", "D")
 #: Nothing has no place on a logarithmic axis: what is less than this is drawn here, with its interval above it.
 FLOOR = 1e-4
 
-STYLE = {
+STYLE: Any = {
     "font.size": 10,
     "axes.grid": True,
     "axes.axisbelow": True,

@@ -42,6 +42,7 @@ class Line:
         #: Bytes that went to the server, and that came from it.
         self.sent = self.received = 0
         self.url = ""
+        self._connections: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Line]:
@@ -51,8 +52,15 @@ class Line:
             yield self
         finally:
             self._server.close()
+            for connection in self._connections:
+                connection.cancel()
+            await asyncio.gather(*self._connections, return_exceptions=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.current_task()
+        assert connection is not None, "asyncio runs each connection in a task"
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
         left = self.breaks[0] if self.breaks else None
         there, back = await asyncio.open_connection(*self._target)
 
