@@ -66,9 +66,6 @@ class Stall:
         parties = {"requester": "any", "app": "any", "dataset": "any"}
         return await self.book.orders("workerpoolorder", workerpool=self.net.workerpool, **parties)
 
-    async def volume(self) -> int:
-        return sum(order.remaining for order in await self.listed())
-
     async def until_volume(self, volume: int, seconds: float = 20) -> list[PublishedOrder]:
         """The open orders once they offer so many tasks."""
         found: list[PublishedOrder] = []
@@ -122,7 +119,7 @@ async def test_what_is_on_offer_follows_the_free_slots(net: Net, stall: Stall) -
         deal = await net.buy(volume=2, pool=pool_order(published))
         await first.until(lambda: sum(isinstance(command, Assign) for command in first.commands) == 2)
         await until_shown(url, "/offers", lambda shown: shown["owed"] == 2 and shown["offers"][0]["volume"] == 1)
-        assert await stall.volume() == 1
+        await stall.until_volume(1)
 
         await join(group, url, second)
         await stall.until_volume(3)
@@ -258,5 +255,5 @@ async def test_nothing_is_added_while_as_many_tasks_wait_as_may(net: Net, stall:
         (published,) = await stall.until_volume(4)
         await net.buy(volume=3, pool=pool_order(published))
         await until_shown(url, "/offers", says("TOO_MANY_WAITING"))
-        assert await stall.volume() == 1
+        await stall.until_volume(1)
         group.cancel_scope.cancel()

@@ -92,6 +92,22 @@ def test_the_owners_stake_bounds_what_is_offered() -> None:
     assert (found.sign, found.hindrances) == ([(DEAR, 3)], {DEAR: Hindrance.STAKE_TOO_LOW})
 
 
+def test_stake_that_an_order_may_need_is_not_counted_on_for_another() -> None:
+    found = plan([DEAR], pool(slots=8, stake=3 * DEAR.stake), [order(1, DEAR, 2)])
+    assert (found.sign, found.withdraw) == ([(DEAR, 1)], {})
+
+
+def test_when_stake_goes_as_little_as_can_be_is_withdrawn() -> None:
+    orders = [order(1, DEAR, 2), order(2, DEAR, 1), order(3, FREE, 3)]
+    found = plan([DEAR, FREE], pool(slots=8, stake=2 * DEAR.stake), orders)
+    assert found.withdraw == {orders[1].order_hash: Hindrance.STAKE_TOO_LOW}
+
+
+def test_no_order_more_is_withdrawn_while_one_is_on_its_way_out() -> None:
+    found = plan([CHEAP], pool(slots=4), [order(1, CHEAP, 4, Standing.WITHDRAWING), order(2, CHEAP, 4)])
+    assert (found.withdraw, found.sign) == ({}, [])
+
+
 def test_offers_share_the_slots_and_the_one_with_the_least_gets_more() -> None:
     found = plan([CHEAP, FREE], pool(slots=8), [])
     assert dict(found.sign) == {CHEAP: 4, FREE: 4}
@@ -173,7 +189,7 @@ CAPACITIES = st.builds(
 )
 TERMS = st.lists(st.sampled_from([*ALL, replace(CHEAP, requester=address(1))]), unique=True).map(tuple)
 ORDERS = st.lists(
-    st.tuples(st.sampled_from([*ALL, replace(DEAR, price=7)]), st.integers(1, 20), st.sampled_from(list(Standing))),
+    st.tuples(st.sampled_from([*ALL, replace(DEAR, price=7)]), st.integers(1, 6), st.sampled_from(list(Standing))),
     max_size=8,
 ).map(lambda found: [order(number, *fields) for number, fields in enumerate(found)])
 
