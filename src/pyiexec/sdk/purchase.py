@@ -220,6 +220,8 @@ class Purchases:
                 params=format_params(params),
             )
         )
+        # Started before there is a trace, which all that runs in the background would go on with.
+        await self._at.transactions()
         matches: list[Match] = []
         for share in quote.shares:
             bought = sum(match.volume for match in matches)
