@@ -116,7 +116,7 @@ async def test_a_worker_that_fails_is_replaced_within_two_heartbeats(net: Net) -
         assert isinstance(assign, Assign)
         await join(group, url, second)
         await first.report(assign.task_id, S.FAILED, cause="STAKE_TOO_LOW", message="no stake is free")
-        await second.command(Assign, seconds=2 * HEARTBEAT)
+        await second.command(Assign, seconds=2 * HEARTBEAT + 1)
         assert await net.settled(deal) == [TaskStatus.COMPLETED]
         group.cancel_scope.cancel()
 

@@ -273,12 +273,12 @@ def test_each_choice_is_the_best_there_is(
 
 def test_a_thousand_free_workers_are_no_burden() -> None:
     free_workers = FreeWorkers([supply(number, 4) for number in range(1_000)], random.Random(0))
-    started = time.perf_counter()
+    started = time.process_time()
     chosen = [free_workers.choose(demand(number), lambda _weight: 1) for number in range(4_000)]
     assert None not in chosen
     assert free_workers.choose(demand(4_000), lambda _weight: 1) is None
     # Ranking all of them for each task took four million steps.
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_ten_thousand_waiting_tasks_are_no_burden() -> None:
@@ -286,7 +286,7 @@ def test_ten_thousand_waiting_tasks_are_no_burden() -> None:
     for number in range(10_000):
         waiting.put(demand(number, address(100 + number % 50), number % 97))
     workers = [supply(number, 1) for number in range(100)]
-    started = time.perf_counter()
+    started = time.process_time()
     given: list[tuple[TaskId, Address]] = []
 
     def give(task_id: TaskId, worker: Address) -> int:
@@ -296,7 +296,7 @@ def test_ten_thousand_waiting_tasks_are_no_burden() -> None:
     chance = random.Random(0)
     match(waiting, workers, {}, participants=lambda _: set(), give=give, votes=lambda _task, _weight: 1, chance=chance)
     assert len(given) == 100
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_ten_thousand_tasks_that_nobody_free_can_take_are_no_burden() -> None:
@@ -304,7 +304,7 @@ def test_ten_thousand_tasks_that_nobody_free_can_take_are_no_burden() -> None:
     for number in range(10_000):
         waiting.put(demand(number, address(100 + number % 50), number % 97, needs=ON_GPU))
     waiting.put(demand(10_000, deadline=100))
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(200):
         given: list[TaskId] = []
 
@@ -323,7 +323,7 @@ def test_ten_thousand_tasks_that_nobody_free_can_take_are_no_burden() -> None:
         )
         assert given == [task(10_000)]
     # To look at each of them every time took two million steps.
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_a_task_that_no_longer_waits_is_passed_over() -> None:
