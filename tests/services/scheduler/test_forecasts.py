@@ -83,7 +83,7 @@ async def test_a_task_that_will_hardly_be_done_in_time_is_told_so_long_before(ne
 
         def warned(task: dict[str, Any]) -> bool:
             # All but the one that the worker has.
-            in_line = bool(task["forecast"]) and task["forecast"]["position"] == 39
+            in_line = (task.get("forecast") or {}).get("position") == 39
             return blaming("TASK_LIKELY_LATE")(task) and task["phase"] == "RUNNING" and in_line
 
         task = await until_shown(url, f"/tasks/{ids[39]}", warned)
