@@ -82,9 +82,9 @@ async def test_a_task_that_will_hardly_be_done_in_time_is_told_so_long_before(ne
         ids = await net.tasks_of(deal)
 
         def warned(task: dict[str, Any]) -> bool:
+            told = blaming("TASK_LIKELY_LATE")(task) and task["phase"] == "RUNNING"
             # All but the one that the worker has.
-            in_line = (task.get("forecast") or {}).get("position") == 39
-            return blaming("TASK_LIKELY_LATE")(task) and task["phase"] == "RUNNING" and in_line
+            return told and task["forecast"]["position"] == 39
 
         task = await until_shown(url, f"/tasks/{ids[39]}", warned)
         assert task["forecast"]["late"]
