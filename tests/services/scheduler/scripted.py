@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import anyio.abc
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidMessage
 
 from pyiexec.chain import calls
 from pyiexec.chain.hub import Hub
@@ -116,7 +116,7 @@ class ScriptedWorker:
                         if not await self._log_in(socket):
                             self.stop()
                         await self._converse(socket, answer_commands)
-                except (OSError, ConnectionClosed, TimeoutError):
+                except (OSError, ConnectionClosed, InvalidMessage, TimeoutError):
                     pass
                 finally:
                     self._socket = None
