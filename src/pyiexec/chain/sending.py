@@ -14,10 +14,15 @@ import msgspec
 from pyiexec.chain.abi import decode_revert
 from pyiexec.chain.rpc import JsonRpc, RpcError
 from pyiexec.chain.signer import Signer, Transaction, transaction_hash
+from pyiexec.foundation.logs import get_logger
 from pyiexec.protocol.errors import IexecError
 from pyiexec.protocol.primitives import Address, to_bytes, to_hex
 
+log = get_logger(__name__)
+
 TIP = 10**9
+#: Between two looks for a receipt, seconds; whoever has waited so long sends again.
+_LONGEST_PAUSE = 1.0
 
 #: Called with what was sent, how many transactions are through, and of how many.
 Progress = Callable[[str, int, int], None]
@@ -65,11 +70,12 @@ async def send_all(
     )
     nonce, base_fee, block_gas = int(count, 16), int(block["baseFeePerGas"], 16), int(block["gasLimit"], 16)
     hashes: list[str] = []
+    sent: list[str] = []
     queued = 0
     for index, call in enumerate(calls):
         # Anvil forgets transactions that would fit into a block when one before them does not.
         if hashes and queued + call.gas > block_gas:
-            await _mined(rpc, hashes[-1], timeout)
+            await _mined(rpc, hashes[-1], sent, timeout)
             queued = 0
         queued += call.gas
         transaction = Transaction(
@@ -85,20 +91,21 @@ async def send_all(
         )
         raw = signer.sign_transaction(transaction)
         hashes.append(transaction_hash(raw))
+        sent.append(to_hex(raw))
         try:
             # One by one: the members of a batch are taken in any order, and a nonce out of order waits in the pool.
-            await rpc.call("eth_sendRawTransaction", to_hex(raw))
+            await rpc.call("eth_sendRawTransaction", sent[-1])
         except RpcError as error:
             raise IexecError("CHAIN_REFUSED", f"could not {call.title}: {error.message}") from error
         progress(call.title, index + 1, len(calls))
-    return await _receipts(rpc, signer.address, calls, hashes, timeout) if wait and calls else []
+    return await _receipts(rpc, signer.address, calls, hashes, sent, timeout) if wait and calls else []
 
 
 async def _receipts(
-    rpc: JsonRpc, sender: Address, calls: Sequence[Call], hashes: Sequence[str], timeout: float
+    rpc: JsonRpc, sender: Address, calls: Sequence[Call], hashes: Sequence[str], sent: Sequence[str], timeout: float
 ) -> list[dict[str, Any]]:
     # By the order of nonces, all are mined when the last one is.
-    await _mined(rpc, hashes[-1], timeout)
+    await _mined(rpc, hashes[-1], sent, timeout)
     receipts: list[dict[str, Any]] = await rpc.batch([("eth_getTransactionReceipt", [hash_]) for hash_ in hashes])
     for call, receipt in zip(calls, receipts, strict=True):
         if int(receipt["status"], 16) != 1:
@@ -107,14 +114,27 @@ async def _receipts(
     return receipts
 
 
-async def _mined(rpc: JsonRpc, hash_: str, timeout: float) -> None:
+async def _mined(rpc: JsonRpc, hash_: str, sent: Sequence[str], timeout: float) -> None:
+    """Wait for the last of the raw transactions `sent`; those that the node has lost meanwhile are sent again."""
     pause = 0.004
     with anyio.move_on_after(timeout):
         while await rpc.call("eth_getTransactionReceipt", hash_) is None:
             await anyio.sleep(pause)
-            pause = min(2 * pause, 1.0)
+            if pause >= _LONGEST_PAUSE:
+                await _send_again(rpc, sent)
+            pause = min(2 * pause, _LONGEST_PAUSE)
         return
     raise IexecError("CHAIN_REFUSED", f"the transactions were not mined within {timeout:g} s", retry=True)
+
+
+async def _send_again(rpc: JsonRpc, sent: Sequence[str]) -> None:
+    """Nodes may drop transactions from their pools, and all behind one that is missing wait for it."""
+    for raw in sent:
+        try:
+            await rpc.call("eth_sendRawTransaction", raw)
+        except RpcError as error:
+            # It has it still, or has mined it.
+            log.debug("not taken again", reason=error.message)
 
 
 async def _reason(rpc: JsonRpc, sender: Address, call: Call, receipt: dict[str, Any]) -> str:

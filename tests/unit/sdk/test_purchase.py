@@ -54,10 +54,14 @@ def purchases(monkeypatch: pytest.MonkeyPatch, *matched: int | IexecError) -> Pu
     async def rich() -> Balance:
         return Balance(HUB, 10**18, 10**18, 0)
 
+    async def started() -> None:
+        """Nothing is sent."""
+
     profile = NetworkProfile(name="none", chain_id=1, rpc_url="", hub=HUB, market_url="", gateway_url="")
     found = Purchases(Connection(profile, Signer.from_key(bytes(31) + b"\1")))
     monkeypatch.setattr(found._orders, "match", match)
     monkeypatch.setattr(found._accounts, "show", rich)
+    monkeypatch.setattr(found._at, "transactions", started)
     return found
 
 
