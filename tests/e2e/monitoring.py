@@ -90,5 +90,6 @@ class Prometheus:
             except OSError as error:
                 # It has not begun to listen.
                 answer = error
+            # Prometheus asks by the clock, and tells nobody when.
             time.sleep(0.2)
         raise AssertionError(f"{path} {query}: {answer}\n{self._log.read_text()[-3000:]}")

@@ -100,6 +100,7 @@ def until_ready(url: str, told: Callable[[], str] = str) -> dict[str, Any]:
                 return answer
         except OSError as error:
             found = str(error)
+        # A service that starts answers when it can.
         time.sleep(0.2)
     raise AssertionError(f"{url} is not ready: {found}\n{told()[-2000:]}")
 

@@ -26,6 +26,7 @@ def until(found: Callable[[], Any], wanted: Callable[[Any], bool]) -> Any:
     deadline = time.monotonic() + IN_STEP
     while not wanted(last := found()):
         assert time.monotonic() < deadline, last
+        # Asked through the command line, as a manager would.
         time.sleep(0.2)
     return last
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Collection
+from typing import Any, TypeAlias
 
 import anyio
 from litestar import WebSocket
@@ -50,6 +51,8 @@ from pyiexec.scheduler.inbox import (
 from pyiexec.scheduler.mailbox import Mailbox
 
 log = get_logger(__name__)
+
+AnySocket: TypeAlias = WebSocket[Any, Any, Any]
 
 #: Seconds a worker has to log in.
 LOGIN_SECONDS = 10.0
@@ -145,7 +148,7 @@ class WorkerChannel:
         self._nonce = nonce
         self._someone = anyio.Event()
 
-    async def serve(self, socket: WebSocket) -> None:  # type: ignore[type-arg]
+    async def serve(self, socket: AnySocket) -> None:
         """Carry one connection to its end."""
         await socket.accept()
         try:
@@ -190,7 +193,7 @@ class WorkerChannel:
             with anyio.CancelScope(shield=True), anyio.move_on_after(1):
                 await _quietly(socket.close(code=_CLOSED, reason=session.reason[:100]))
 
-    async def _log_in(self, socket: WebSocket) -> tuple[Hello, Dialect]:  # type: ignore[type-arg]
+    async def _log_in(self, socket: AnySocket) -> tuple[Hello, Dialect]:
         """Who is there, proved by signature, and how to speak with it.
 
         Raises:
@@ -217,7 +220,7 @@ class WorkerChannel:
 
     async def _listen(
         self,
-        socket: WebSocket,  # type: ignore[type-arg]
+        socket: AnySocket,
         member: Member,
         session: LiveSession,
         dialect: Dialect,

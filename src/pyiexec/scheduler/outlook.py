@@ -162,7 +162,7 @@ def _make_line(
     kinds = {task.key for task in line} | {slot.key for slot in occupied}
     spans = {key: experiences.get(key, Experience()).work_span(key[1]) for key in kinds}
     moments = tuple(
-        schedule(line, occupied, slots, lambda key, which=which: spans[key][which], now)  # type: ignore[misc]
+        schedule(line, occupied, slots, {key: span[which] for key, span in spans.items()}.__getitem__, now)
         for which in range(3)
     )
     return places, moments

@@ -38,6 +38,7 @@ async def until(observation: Observation, ok: bool) -> Readiness:
             found = await observation.health.readiness()
             if found.ok is ok:
                 return found
+            # Readiness is asked for, and keeps what it found for a while.
             await anyio.sleep(0.1)
 
 

@@ -177,4 +177,5 @@ async def until(session: aiohttp.ClientSession, url: str, status: int) -> Any:
             answered, found = await ask(session, url)
             if answered == status:
                 return found
+            # Readiness is asked for, and keeps what it found for a while.
             await anyio.sleep(0.1)

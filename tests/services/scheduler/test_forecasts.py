@@ -31,6 +31,7 @@ async def test_places_and_times_are_told_and_come_true(net: Net) -> None:
     worker = net.workers[0]
 
     async def slowly(assign: Assign) -> None:
+        # The work itself, whose time is what is learned.
         await anyio.sleep(WORK)
         await worker.vote(assign)
 

@@ -74,6 +74,7 @@ class Stall:
                 found = await self.listed()
                 if sum(order.remaining for order in found) == volume:
                     return found
+                # What is read is the book's page, as buyers see it.
                 await anyio.sleep(0.05)
         raise AssertionError(f"on offer are {[order.remaining for order in found]}, not {volume}")
 

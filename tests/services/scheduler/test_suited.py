@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -71,7 +72,7 @@ async def test_tasks_go_where_their_dataset_is_whoever_is_idler(net: Net) -> Non
         here.on_assign = there.on_assign = nothing
         for dataset, holder in ((first, here), (second, there)):
             tasks = set(await net.tasks_of(await net.buy(trust=2, volume=4, dataset=dataset)))
-            await holder.until(lambda holder=holder, tasks=tasks: tasks == set(assigned(holder)))  # type: ignore[misc]
+            await holder.until(partial(lambda holder, tasks: tasks == set(assigned(holder)), holder, tasks))
         group.cancel_scope.cancel()
 
 

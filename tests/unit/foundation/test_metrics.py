@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import anyio
 import pytest
@@ -64,7 +66,9 @@ def test_values_are_read_when_somebody_asks() -> None:
     ("accept", "parse", "media_type"),
     [(SCRAPER_2, parse_open_metrics, "application/openmetrics-text"), ("", parse_plain, "text/plain")],
 )
-def test_both_formats_are_what_their_names_say(accept: str, parse, media_type: str) -> None:  # type: ignore[no-untyped-def]
+def test_both_formats_are_what_their_names_say(
+    accept: str, parse: Callable[[str], Iterable[Any]], media_type: str
+) -> None:
     metrics = Metrics("test")
     metrics.histogram(SECONDS).observe(0.3)
     metrics.watch(DONE, lambda: 1)

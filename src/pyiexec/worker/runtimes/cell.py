@@ -148,6 +148,7 @@ class _Occupied:
             await self._started.wait()
             while (left := limit - self._stopwatch.elapsed()) > 0:
                 await suspension.lifted()
+                # Time is all it waits for; while the run stood still none has passed.
                 await anyio.sleep(left)
             self._interrupt()
 

@@ -68,6 +68,7 @@ def main(cache_dir: str) -> None:
                 elif current is not None:
                     current.interrupt()
         except Exception:
+            # Told on the worker's standard error; to the worker the process has ended, which is an error of its own.
             traceback.print_exc()
         # Nobody is there any more who could be answered.
         os._exit(1)
